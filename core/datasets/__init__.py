@@ -1,0 +1,1 @@
+"""Datasets: reading files in bounds, archives, downloads, splits, statistics, and the stored corpus."""

@@ -1,0 +1,1 @@
+"""Notes: read from MIDI, written to MIDI, named, drawn and measured."""

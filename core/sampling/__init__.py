@@ -1,0 +1,1 @@
+"""Sampling: settings, seeds, uniforms, grammar, and the compiled loops that compose."""

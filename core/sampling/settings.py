@@ -1,0 +1,92 @@
+"""What a person chooses for a generation, and the settings of one take that follow from it. Light: no Keras."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import field_validator, model_validator
+
+from core.fields import PersonSettings, setting
+from core.sampling.seeds import parse_seeds
+
+LONGEST_NOTES = 20_000
+LONGEST_SECONDS = 7_200
+MOST_TEMPERATURES = 10
+MOST_TAKES = 100_000
+
+
+class PrimerSettings(PersonSettings):
+    """Where a primer comes from: the first `notes` notes of music known by its content's digest."""
+
+    sha256: str = setting(..., "Content", "SHA-256 of the primer's MIDI file.", min_length=64, max_length=64)
+    notes: int = setting(25, "Primer notes", "Notes taken from the start.", unit="notes", ge=1, le=2_000)
+
+
+class TakeSettings(PersonSettings):
+    """Everything that, with the model and the seed, decides the bytes of a take."""
+
+    temperature: float = setting(1.0, "Temperature", "Below 1 is safer, above 1 bolder.", ge=0.05, le=5)
+    top_k: int = setting(0, "Top k", "Choose among the k likeliest events only; 0 means all.", advanced=True, ge=0, le=390)
+    top_p: float = setting(
+        1.0, "Top p", "Choose among the likeliest events that together have this probability.", advanced=True, gt=0, le=1
+    )
+    length_unit: Literal["notes", "seconds"] = setting(
+        "notes", "Length in", choices={"notes": "notes", "seconds": "seconds"}
+    )
+    length: float = setting(120, "Length", f"Up to {LONGEST_NOTES:,} notes or {LONGEST_SECONDS:,} seconds.", ge=1, le=LONGEST_NOTES)
+    may_end_early: bool = setting(False, "May end early", "A take may end where the model ends the piece.")
+    primer: PrimerSettings | None = setting(None, "Primer", "Music that the take continues.")
+    program: int = setting(0, "Instrument", "General MIDI program, 0 is the grand piano.", ge=0, le=127)
+    velocity: int = setting(0, "Velocity", "Loudness of every note; 0 keeps what the model plays.", advanced=True, ge=0, le=127)
+    tempo_factor: float = setting(1.0, "Tempo", "2 plays twice as fast.", unit="×", advanced=True, ge=0.25, le=4)
+
+    @model_validator(mode="after")
+    def _length_fits(self) -> TakeSettings:
+        if self.length_unit == "notes" and self.length != int(self.length):
+            raise ValueError(f"length: {self.length:g} notes is refused; a whole number of notes is needed.")
+        if self.length_unit == "seconds" and self.length > LONGEST_SECONDS:
+            raise ValueError(f"length: {self.length:g} seconds is refused; allowed is 1 to {LONGEST_SECONDS}.")
+        return self
+
+
+class GenerationSettings(TakeSettings):
+    """A generation: take settings, with seeds and a sweep of temperatures instead of one."""
+
+    temperature: float = setting(1.0, "Temperature", "Not used: see temperatures.", ge=0.05, le=5, exclude=True)
+    seeds: str = setting("0-7", "Seeds", "One take per seed: 0-99, or 1,5,9, or 32 random.", max_length=200_000)
+    temperatures: tuple[float, ...] = setting(
+        (1.0,), "Temperatures", "Several make a sweep: every seed at each.", min_length=1, max_length=MOST_TEMPERATURES
+    )
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_are_readable(cls, text: str) -> str:
+        parse_seeds(text)
+        return text
+
+    @field_validator("temperatures", mode="before")
+    @classmethod
+    def _split_text(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return (value,) if isinstance(value, int | float) else value
+
+    @field_validator("temperatures")
+    @classmethod
+    def _temperatures_in_range(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        for value in values:
+            if not 0.05 <= value <= 5:
+                raise ValueError(f"temperatures: {value:g} is refused; allowed is 0.05 to 5.")
+        if len(set(values)) != len(values):
+            raise ValueError("temperatures: each may be named once only.")
+        return values
+
+    def plan(self) -> list[tuple[int, float]]:
+        """(seed, temperature) of every take in order: all seeds at the first temperature, then at the next."""
+        seeds = parse_seeds(self.seeds)
+        return [(seed, temperature) for temperature in self.temperatures for seed in seeds]
+
+    def of_take(self, temperature: float) -> TakeSettings:
+        """The settings of one take at `temperature`."""
+        values = self.model_dump(exclude={"seeds", "temperatures", "temperature"})
+        return TakeSettings.model_validate({**values, "temperature": temperature})

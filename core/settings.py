@@ -1,0 +1,72 @@
+"""Where this installation keeps its things and how its parts find each other.
+
+One explicit object, read from `CADENZA_*` environment variables (or a `.env` file), handed to whatever needs it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+from platformdirs import user_data_path
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# A unix socket's path is limited to 104 bytes on macOS and 108 on Linux, the closing zero included.
+_LONGEST_SOCKET_PATH = 100
+
+
+class Settings(BaseSettings):
+    """Installation settings; every field can be set as `CADENZA_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix="CADENZA_", env_file=".env", extra="ignore", frozen=True)
+
+    data_dir: Path = Field(default_factory=lambda: user_data_path("cadenza"), description="Folder of all data.")
+    database_url: str = Field(default="", description="SQLAlchemy URL; SQLite in the data folder when empty.")
+    broker_url: str = Field(default="", description="Redis/Valkey URL; the launcher's own Valkey when empty.")
+    artifacts_url: str = Field(default="", description="fsspec URL of the artifact store; a local folder when empty.")
+    host: str = Field(default="127.0.0.1", description="Address the web server listens on (loopback only).")
+    port: int = Field(default=8420, ge=0, le=65535, description="Port; 0 or a taken one means any free port.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    upload_limit_bytes: int = Field(default=512 * 2**20, description="Largest request body that is accepted.")
+    beat_seconds: float = Field(default=1.0, gt=0, description="How often a running unit beats and shows progress.")
+    lost_after_seconds: float = Field(default=12.0, gt=0, description="Silence after which a unit is given to others.")
+    cancel_grace_seconds: float = Field(default=8.0, gt=0, description="Time to stop before the process is replaced.")
+    resume_point_seconds: float = Field(default=45.0, gt=0, description="Longest time between two resume points.")
+    attempts_limit: int = Field(default=3, ge=1, description="Attempts without progress before a unit fails.")
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The database's URL, with the embedded default filled in."""
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'cadenza.sqlite'}"
+
+    @property
+    def resolved_broker_url(self) -> str:
+        """The broker's URL, with the embedded Valkey's unix socket filled in."""
+        return self.broker_url or f"redis+socket://{self.valkey_socket}"
+
+    @property
+    def resolved_artifacts_url(self) -> str:
+        """The artifact store's URL, with the local folder filled in."""
+        return self.artifacts_url or (self.data_dir.absolute() / "artifacts").as_uri()
+
+    @property
+    def run_dir(self) -> Path:
+        """Folder of what lives only while the system runs: sockets, the address file, the supervisor's files."""
+        return self.data_dir.absolute() / "run"
+
+    @property
+    def log_dir(self) -> Path:
+        """Folder of the parts' log files."""
+        return self.data_dir.absolute() / "logs"
+
+    @property
+    def valkey_socket(self) -> Path:
+        """Unix socket of the embedded Valkey; a short path in the temporary folder where the usual one is too long."""
+        usual = self.run_dir / "valkey.sock"
+        if len(str(usual).encode()) <= _LONGEST_SOCKET_PATH:
+            return usual
+        digest = hashlib.sha256(str(usual).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"cadenza-{digest}" / "valkey.sock"
