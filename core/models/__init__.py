@@ -1,0 +1,1 @@
+"""Database tables. `models` means tables and nothing else; networks live in `core.modeling`."""

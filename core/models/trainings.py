@@ -1,0 +1,86 @@
+"""Trainings, the points of their curves, and the models that they produce."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, Text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from core.models.base import Base, utc_now
+from core.models.datasets import Dataset
+from core.models.jobs import Job
+
+
+class Model(Base):
+    """Architecture, weights, encoding and the settings that made it. `content_hash` names the music it makes.
+
+    `figures` holds measured numbers such as {"held_out_nats_per_event": 2.1, "held_out_nats_per_note": 6.9}.
+    """
+
+    __tablename__ = "model"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    owner: Mapped[str] = mapped_column(Text, default="local")
+    family: Mapped[str] = mapped_column(Text)
+    encoding: Mapped[str] = mapped_column(Text)
+    settings: Mapped[dict[str, Any]]
+    figures: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    parameters: Mapped[int]
+    content_hash: Mapped[str] = mapped_column(Text)
+    checkpoint_key: Mapped[str] = mapped_column(Text)
+    last_checkpoint_key: Mapped[str] = mapped_column(Text, default="")
+    origin: Mapped[str] = mapped_column(Text, default="trained")
+    dataset_name: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+    __table_args__ = (Index("ix_model_content_hash", "content_hash"), Index("ix_model_created_at", "created_at"))
+
+
+class Training(Base):
+    """One training run on a dataset; its model appears when it ends (or is cancelled with a checkpoint)."""
+
+    __tablename__ = "training"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id", ondelete="SET NULL"))
+    dataset_id: Mapped[int | None] = mapped_column(ForeignKey("dataset.id", ondelete="SET NULL"))
+    model_id: Mapped[int | None] = mapped_column(ForeignKey("model.id", ondelete="SET NULL"))
+    name: Mapped[str] = mapped_column(Text)
+    owner: Mapped[str] = mapped_column(Text, default="local")
+    family: Mapped[str] = mapped_column(Text)
+    settings: Mapped[dict[str, Any]]
+    step: Mapped[int] = mapped_column(default=0)
+    steps: Mapped[int] = mapped_column(default=0)
+    epoch: Mapped[int] = mapped_column(default=0)
+    resume_key: Mapped[str] = mapped_column(Text, default="")
+    resume_step: Mapped[int] = mapped_column(default=0)
+    best_key: Mapped[str] = mapped_column(Text, default="")
+    last_key: Mapped[str] = mapped_column(Text, default="")
+    stop_reason: Mapped[str] = mapped_column(Text, default="")
+    figures: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+    job: Mapped[Job | None] = relationship()
+    dataset: Mapped[Dataset | None] = relationship()
+    model: Mapped[Model | None] = relationship()
+
+    __table_args__ = (
+        Index("ix_training_job_id", "job_id"),
+        Index("ix_training_dataset_id", "dataset_id"),
+        Index("ix_training_model_id", "model_id"),
+    )
+
+
+class TrainingPoint(Base):
+    """One point of a training's curves: the named values measured at a step."""
+
+    __tablename__ = "training_point"
+
+    training_id: Mapped[int] = mapped_column(ForeignKey("training.id", ondelete="CASCADE"), primary_key=True)
+    step: Mapped[int] = mapped_column(primary_key=True)
+    epoch: Mapped[int] = mapped_column(default=0)
+    values: Mapped[dict[str, Any]]
+    at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -1,0 +1,43 @@
+"""Workers as they show themselves."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.models.base import Base, utc_now
+from core.models.jobs import text_enum
+
+
+class WorkerState(StrEnum):
+    """What a worker is doing. Ready means loaded."""
+
+    STARTING = "starting"
+    READY = "ready"
+    BUSY = "busy"
+    STOPPING = "stopping"
+    GONE = "gone"
+
+
+class Worker(Base):
+    """One worker: a Celery parent with one child that runs units."""
+
+    __tablename__ = "worker"
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    host: Mapped[str] = mapped_column(Text)
+    pid: Mapped[int]
+    queues: Mapped[list[Any]]
+    device: Mapped[str] = mapped_column(Text, default="")
+    version: Mapped[str] = mapped_column(Text, default="")
+    state: Mapped[WorkerState] = mapped_column(text_enum(WorkerState), default=WorkerState.STARTING)
+    stop_requested: Mapped[bool] = mapped_column(default=False)
+    unit_id: Mapped[int | None]
+    units_done: Mapped[int] = mapped_column(default=0)
+    started_at: Mapped[datetime] = mapped_column(default=utc_now)
+    beat: Mapped[int] = mapped_column(default=0)
+    seen_at: Mapped[datetime] = mapped_column(default=utc_now)

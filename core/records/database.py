@@ -1,0 +1,106 @@
+"""Connections and transactions, the same on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session, sessionmaker
+
+from core.changes import ChangeFeed, SilentFeed
+from core.settings import Settings
+
+# One number for the whole of Cadenza: claims (and other decisions that count rows) take turns behind it.
+_CLAIM_LOCK = 0x0CADE2A
+
+
+class Database:
+    """One database, shared by the threads of a process.
+
+    `transaction()` is for reading and writing; `exclusive()` for decisions that count rows, one at a time across all
+    processes. Topics given to `announce(session, ...)` are published only after the commit.
+    """
+
+    def __init__(self, url: str, changes: ChangeFeed | None = None) -> None:
+        self.url = url
+        self.changes = changes or SilentFeed()
+        self.engine = _create_engine(url)
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Database:
+        """The installation's database, announcing changes through its broker."""
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        return cls(settings.resolved_database_url, ChangeFeed.of(settings))
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is SQLite (else PostgreSQL)."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session that commits at the end, or rolls back on any error; then announces what changed."""
+        with self._sessions() as session:
+            with session.begin():
+                yield session
+            self._publish(session)
+
+    @contextmanager
+    def exclusive(self) -> Iterator[Session]:
+        """Like `transaction`, but only one at a time among all processes."""
+        with self._sessions() as session:
+            with session.begin():
+                if self.is_sqlite:
+                    # The driver's own deferred BEGIN is off (see below), so the lock is taken before the first read.
+                    session.connection(execution_options={"cadenza_immediate": True})
+                else:
+                    session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CLAIM_LOCK})
+                yield session
+            self._publish(session)
+
+    def dispose(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def _publish(self, session: Session) -> None:
+        topics = session.info.pop("topics", None)
+        if topics:
+            self.changes.publish(topics)
+
+
+def announce(session: Session, *topics: str) -> None:
+    """Tell open pages, once this transaction is committed, that `topics` ("job:12", "jobs", ...) changed."""
+    session.info.setdefault("topics", {}).update(dict.fromkeys(topics))
+
+
+def _create_engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        return create_engine(parsed, pool_pre_ping=True, pool_size=10, max_overflow=40)
+    engine = create_engine(parsed, connect_args={"timeout": 30}, pool_size=10, max_overflow=90)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # Transactions are begun by _begin_sqlite alone: the driver's own handling begins too late for BEGIN IMMEDIATE.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Any) -> None:
+    immediate = connection.get_execution_options().get("cadenza_immediate")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def topics_of(job_id: int, subjects: Iterable[str] = ()) -> list[str]:
+    """The topics of a change to a job: its own, the lists that show it, and its subjects ("generation:3")."""
+    return [f"job:{job_id}", "jobs", *subjects]
