@@ -51,7 +51,7 @@ class ChangeFeed:
             redis.RedisError: the broker went away; follow again later.
         """
         client = redis_client(self._broker_url)
-        with client.pubsub(ignore_subscribe_messages=True) as subscription:
+        with client.pubsub(ignore_subscribe_messages=True) as subscription:  # type: ignore[no-untyped-call]  # theirs
             subscription.subscribe(_CHANNEL)
             while True:
                 message = subscription.get_message(timeout=idle_seconds)

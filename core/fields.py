@@ -33,7 +33,7 @@ def setting(
         choices: value to label, for a field that is a choice.
         limits: pydantic's own limits (`ge`, `le`, `gt`, `lt`, `min_length`, `max_length`).
     """
-    extra = {"unit": unit, "advanced": advanced, "choices": dict(choices or {})}
+    extra: dict[str, Any] = {"unit": unit, "advanced": advanced, "choices": dict(choices or {})}
     return Field(default, title=label, description=help, json_schema_extra=extra, **limits)
 
 

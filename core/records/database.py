@@ -20,8 +20,8 @@ _CLAIM_LOCK = 0x0CADE2A
 class Database:
     """One database, shared by the threads of a process.
 
-    `transaction()` is for reading and writing; `exclusive()` for decisions that count rows, one at a time across all
-    processes. Topics given to `announce(session, ...)` are published only after the commit.
+    `reading()` is for looking, `transaction()` for writing, `exclusive()` for decisions that count rows, one at a time
+    across all processes. Topics given to `announce(session, ...)` are published only after the commit.
     """
 
     def __init__(self, url: str, changes: ChangeFeed | None = None) -> None:
@@ -42,25 +42,29 @@ class Database:
         return self.engine.dialect.name == "sqlite"
 
     @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session for looking only: never waits for a writer, and nothing of it is kept."""
+        with self._sessions() as session:
+            yield session
+
+    @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A session that commits at the end, or rolls back on any error; then announces what changed."""
         with self._sessions() as session:
             with session.begin():
+                if self.is_sqlite:
+                    # A reader that turns writer half way fails at once if another wrote meanwhile: be the writer first.
+                    session.connection(execution_options={"cadenza_immediate": True})
                 yield session
             self._publish(session)
 
     @contextmanager
     def exclusive(self) -> Iterator[Session]:
-        """Like `transaction`, but only one at a time among all processes."""
-        with self._sessions() as session:
-            with session.begin():
-                if self.is_sqlite:
-                    # The driver's own deferred BEGIN is off (see below), so the lock is taken before the first read.
-                    session.connection(execution_options={"cadenza_immediate": True})
-                else:
-                    session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CLAIM_LOCK})
-                yield session
-            self._publish(session)
+        """Like `transaction`, but only one at a time among all processes; SQLite's writers always are."""
+        with self.transaction() as session:
+            if not self.is_sqlite:
+                session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CLAIM_LOCK})
+            yield session
 
     def dispose(self) -> None:
         """Close all connections."""
