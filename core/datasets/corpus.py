@@ -81,9 +81,7 @@ class Corpus:
         """
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-                notes = Notes(
-                    arrays["onset_seconds"], arrays["duration_seconds"], arrays["pitch"], arrays["velocity"]
-                )
+                notes = Notes(arrays["onset_seconds"], arrays["duration_seconds"], arrays["pitch"], arrays["velocity"])
                 return cls(notes, arrays["offsets"], arrays["splits"])
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise StorageError(f"The stored notes of this dataset are damaged ({error}); import it again.") from error

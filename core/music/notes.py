@@ -56,9 +56,7 @@ class Notes:
             if column.size and not (column.min() >= low and column.max() <= high):
                 raise ValueError(f"{name} spans {column.min()} to {column.max()}, allowed is {low} to {high}")
         order = np.lexsort((pitches, onset))
-        return cls(
-            onset[order], duration[order], pitches[order].astype(np.uint8), velocities[order].astype(np.uint8)
-        )
+        return cls(onset[order], duration[order], pitches[order].astype(np.uint8), velocities[order].astype(np.uint8))
 
     @classmethod
     def empty(cls) -> Notes:

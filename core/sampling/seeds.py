@@ -9,7 +9,9 @@ from collections import Counter
 LARGEST_SEED = 2**32 - 1
 MOST_SEEDS = 100_000
 
-_ALLOWED = f"allowed are seeds from 0 to {LARGEST_SEED} as '0-99', '1,5,9' or '32 random', at most {MOST_SEEDS:,} in all"
+_ALLOWED = (
+    f"allowed are seeds from 0 to {LARGEST_SEED} as '0-99', '1,5,9' or '32 random', at most {MOST_SEEDS:,} in all"
+)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

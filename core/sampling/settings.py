@@ -26,18 +26,29 @@ class TakeSettings(PersonSettings):
     """Everything that, with the model and the seed, decides the bytes of a take."""
 
     temperature: float = setting(1.0, "Temperature", "Below 1 is safer, above 1 bolder.", ge=0.05, le=5)
-    top_k: int = setting(0, "Top k", "Choose among the k likeliest events only; 0 means all.", advanced=True, ge=0, le=390)
+    top_k: int = setting(
+        0, "Top k", "Choose among the k likeliest events only; 0 means all.", advanced=True, ge=0, le=390
+    )
     top_p: float = setting(
-        1.0, "Top p", "Choose among the likeliest events that together have this probability.", advanced=True, gt=0, le=1
+        1.0,
+        "Top p",
+        "Choose among the likeliest events that together have this probability.",
+        advanced=True,
+        gt=0,
+        le=1,
     )
     length_unit: Literal["notes", "seconds"] = setting(
         "notes", "Length in", choices={"notes": "notes", "seconds": "seconds"}
     )
-    length: float = setting(120, "Length", f"Up to {LONGEST_NOTES:,} notes or {LONGEST_SECONDS:,} seconds.", ge=1, le=LONGEST_NOTES)
+    length: float = setting(
+        120, "Length", f"Up to {LONGEST_NOTES:,} notes or {LONGEST_SECONDS:,} seconds.", ge=1, le=LONGEST_NOTES
+    )
     may_end_early: bool = setting(False, "May end early", "A take may end where the model ends the piece.")
     primer: PrimerSettings | None = setting(None, "Primer", "Music that the take continues.")
     program: int = setting(0, "Instrument", "General MIDI program, 0 is the grand piano.", ge=0, le=127)
-    velocity: int = setting(0, "Velocity", "Loudness of every note; 0 keeps what the model plays.", advanced=True, ge=0, le=127)
+    velocity: int = setting(
+        0, "Velocity", "Loudness of every note; 0 keeps what the model plays.", advanced=True, ge=0, le=127
+    )
     tempo_factor: float = setting(1.0, "Tempo", "2 plays twice as fast.", unit="×", advanced=True, ge=0.25, le=4)
 
     @model_validator(mode="after")

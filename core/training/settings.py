@@ -34,12 +34,19 @@ class TutorialSettings(FamilySettings):
     presets = {"Article": {}, "Quick": {"epochs": 5}}
 
     files: int = setting(5, "Pieces", "Train on the first N training pieces; 0 means all.", ge=0, le=1_000_000)
-    window: int = setting(25, "Window", "Notes that the network sees before it predicts the next.", unit="notes", ge=2, le=200)
+    window: int = setting(
+        25, "Window", "Notes that the network sees before it predicts the next.", unit="notes", ge=2, le=200
+    )
     epochs: int = setting(50, "Epochs", "Passes over all windows.", ge=1, le=10_000)
     batch_size: int = setting(64, "Batch", "Windows per step.", unit="windows", ge=1, le=4096)
     learning_rate: float = setting(0.005, "Learning rate", "Of Adam.", advanced=True, gt=0, le=1)
     patience: int = setting(
-        5, "Patience", "Stop after so many epochs without a better loss; 0 never stops early.", unit="epochs", ge=0, le=10_000
+        5,
+        "Patience",
+        "Stop after so many epochs without a better loss; 0 never stops early.",
+        unit="epochs",
+        ge=0,
+        le=10_000,
     )
 
 
@@ -68,18 +75,34 @@ class LstmSettings(FamilySettings):
     batch_size: int = setting(32, "Batch", "Windows per step.", unit="windows", ge=1, le=4096)
     window: int = setting(128, "Window", "Events per window.", unit="events", ge=8, le=8192)
     learning_rate: float = setting(0.004, "Learning rate", "Highest, after the warm-up.", advanced=True, gt=0, le=1)
-    warmup_steps: int = setting(50, "Warm-up", "Steps until the highest learning rate.", advanced=True, ge=0, le=1_000_000)
+    warmup_steps: int = setting(
+        50, "Warm-up", "Steps until the highest learning rate.", advanced=True, ge=0, le=1_000_000
+    )
     weight_decay: float = setting(0.01, "Weight decay", "Of AdamW.", advanced=True, ge=0, le=1)
-    clip_norm: float = setting(1.0, "Gradient clip", "Largest norm of all gradients together.", advanced=True, gt=0, le=1000)
+    clip_norm: float = setting(
+        1.0, "Gradient clip", "Largest norm of all gradients together.", advanced=True, gt=0, le=1000
+    )
     transpose_semitones: int = setting(
-        3, "Transposition", "Each window is moved by up to so many semitones.", unit="semitones", advanced=True, ge=0, le=12
+        3,
+        "Transposition",
+        "Each window is moved by up to so many semitones.",
+        unit="semitones",
+        advanced=True,
+        ge=0,
+        le=12,
     )
     stretch: float = setting(
         0.05, "Time stretch", "Each window is played up to this share faster or slower.", advanced=True, ge=0, le=0.5
     )
-    evaluate_every: int = setting(250, "Evaluate every", "Steps between two held-out figures.", unit="steps", ge=1, le=1_000_000)
+    evaluate_every: int = setting(
+        250, "Evaluate every", "Steps between two held-out figures.", unit="steps", ge=1, le=1_000_000
+    )
     patience: int = setting(
-        10, "Patience", "Stop after so many held-out figures without a better one; 0 never stops early.", ge=0, le=10_000
+        10,
+        "Patience",
+        "Stop after so many held-out figures without a better one; 0 never stops early.",
+        ge=0,
+        le=10_000,
     )
 
 
