@@ -1,0 +1,1 @@
+"""Sound: MIDI rendered to audio, and samples for players."""

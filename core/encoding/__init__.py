@@ -1,0 +1,1 @@
+"""Encodings: notes as the numbers that models learn from, and back."""
