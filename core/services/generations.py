@@ -1,0 +1,239 @@
+"""Generations: submit, repeat, ask for more, look up, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+
+from core.artifacts import ArtifactStore
+from core.errors import ConflictError, InputError, NotFoundError
+from core.models.generations import Generation, Take
+from core.models.jobs import JobKind, Queue
+from core.models.trainings import Model
+from core.music.provenance import Provenance
+from core.queue.enqueue import enqueue
+from core.records.database import Database, announce
+from core.sampling.seeds import format_seeds, parse_seeds
+from core.sampling.settings import MOST_TAKES, GenerationSettings, TakeSettings
+from core.services.models import get_model
+from core.services.paging import Page, fetch_page
+from core.services.primers import PrimerChoice, primer_choice_of, resolve_primer
+from core.services.trainings import check_name
+
+# A tile is what one worker takes at a time: long enough to be efficient, short enough to be fair to others.
+_TILE_NOTES = 50_000
+_BLOCK = 8
+_LARGEST_TILE = 256
+_ASSUMED_NOTES_PER_SECOND = 10
+
+
+def create_generation(
+    session: Session,
+    store: ArtifactStore,
+    *,
+    model_id: int,
+    values: Mapping[str, Any],
+    primer: PrimerChoice | None = None,
+    name: str = "",
+    owner: str = "local",
+) -> Generation:
+    """Queue one take per seed and temperature.
+
+    Raises:
+        InputError: a setting outside its range, an unknown model, a primer that cannot be used, too many takes.
+    """
+    if "primer" in values:
+        raise InputError.of("primer", "primer: name it as a choice of its own (kind, piece_id, upload_id, notes).")
+    model = session.get(Model, model_id)
+    if model is None:
+        raise InputError.of("model_id", f"model_id: there is no model {model_id}; choose one from the list.")
+    settings = GenerationSettings.parse(values)
+    # "32 random" is drawn once, here, so that the generation can be repeated.
+    settings = settings.model_copy(update={"seeds": format_seeds(parse_seeds(settings.seeds))})
+    plan = settings.plan()
+    if len(plan) > MOST_TAKES:
+        raise InputError.of(
+            "seeds", f"seeds: {len(plan):,} takes are refused; allowed is 1 to {MOST_TAKES:,} in one generation."
+        )
+    resolved = resolve_primer(session, store, primer or PrimerChoice(), model)
+    if resolved is not None:
+        settings = settings.model_copy(update={"primer": resolved.settings})
+    title = check_name(name, f"{len(plan):,} {'take' if len(plan) == 1 else 'takes'} by {model.name}"[:200])
+    generation = Generation(
+        model_id=model.id,
+        model_name=model.name,
+        model_hash=model.content_hash,
+        name=title,
+        owner=owner,
+        settings=settings.model_dump(mode="json"),
+        primer_key=resolved.key if resolved else "",
+        primer_title=resolved.title if resolved else "",
+        takes_total=len(plan),
+    )
+    session.add(generation)
+    session.flush()
+    tile = tile_size(settings)
+    job = enqueue(
+        session,
+        kind=JobKind.GENERATION,
+        queue=Queue.GENERATION,
+        title=title,
+        owner=owner,
+        payloads=[
+            {"generation_id": generation.id, "first": first, "count": min(tile, len(plan) - first)}
+            for first in range(0, len(plan), tile)
+        ],
+        request={"subject": "generation", "subject_id": generation.id, "model_id": model.id},
+        progress_total=len(plan),
+        progress_unit="takes",
+    )
+    generation.job_id = job.id
+    announce(session, "generations")
+    return generation
+
+
+def tile_size(settings: TakeSettings) -> int:
+    """How many takes one unit makes: whole blocks, about `_TILE_NOTES` notes, at most `_LARGEST_TILE`."""
+    notes = settings.length if settings.length_unit == "notes" else settings.length * _ASSUMED_NOTES_PER_SECOND
+    blocks = int(_TILE_NOTES / max(notes, 1.0) / _BLOCK)
+    return min(max(blocks, 1) * _BLOCK, _LARGEST_TILE)
+
+
+def more_like(session: Session, store: ArtifactStore, take_id: int, count: int = 8, owner: str = "local") -> Generation:
+    """Queue `count` new takes with new random seeds and everything else as in a take."""
+    take = session.get(Take, take_id)
+    if take is None:
+        raise NotFoundError(f"There is no take {take_id}.")
+    generation = get_generation(session, take.generation_id)
+    if generation.model_id is None:
+        raise ConflictError(f"The model {generation.model_name!r} of this take was deleted; upload it again first.")
+    values = {**generation.settings, "seeds": f"{count} random", "temperatures": [take.temperature]}
+    primer = primer_choice_of(values)
+    values.pop("primer", None)
+    return create_generation(
+        session,
+        store,
+        model_id=generation.model_id,
+        values=values,
+        primer=primer,
+        name=f"{count} more like seed {take.seed} of {generation.name}"[:200],
+        owner=owner,
+    )
+
+
+def repeat_take(session: Session, store: ArtifactStore, take_id: int, owner: str = "local") -> Generation:
+    """Queue a take once more: the same model, seed and settings, so the same bytes."""
+    take = session.get(Take, take_id)
+    if take is None:
+        raise NotFoundError(f"There is no take {take_id}.")
+    generation = get_generation(session, take.generation_id)
+    settings = GenerationSettings.model_validate(generation.settings).of_take(take.temperature)
+    return repeat(
+        session,
+        store,
+        Provenance(generation.model_hash, take.seed, settings.model_dump(mode="json"), ""),
+        owner=owner,
+    )
+
+
+def repeat(session: Session, store: ArtifactStore, provenance: Provenance, owner: str = "local") -> Generation:
+    """Queue the take that a provenance describes, such as one read from an uploaded MIDI file.
+
+    Raises:
+        InputError: the model or the primer is not here, or the settings are of a version that is not understood.
+    """
+    model = session.scalar(select(Model).where(Model.content_hash == provenance.model_hash).order_by(Model.id.desc()))
+    if model is None:
+        raise InputError.of(
+            "model",
+            f"model: the model {provenance.model_hash[:12]} that made this take is not here; "
+            "upload its checkpoint first.",
+        )
+    values = dict(provenance.settings)
+    primer = primer_choice_of(values)
+    values.pop("primer", None)
+    values.update(seeds=str(provenance.seed), temperatures=[values.pop("temperature", 1.0)])
+    return create_generation(
+        session,
+        store,
+        model_id=model.id,
+        values=values,
+        primer=primer,
+        name=f"Repeat of seed {provenance.seed} by {model.name}"[:200],
+        owner=owner,
+    )
+
+
+def get_generation(session: Session, generation_id: int) -> Generation:
+    """One generation with its job.
+
+    Raises:
+        NotFoundError: there is none of this number.
+    """
+    statement = (
+        select(Generation)
+        .where(Generation.id == generation_id)
+        .options(joinedload(Generation.job), joinedload(Generation.model))
+    )
+    generation = session.scalar(statement)
+    if generation is None:
+        raise NotFoundError(f"There is no generation {generation_id}.")
+    return generation
+
+
+def find_generations(
+    session: Session, *, search: str = "", model_id: int | None = None, page: int = 1, per_page: int = 50
+) -> Page[Generation]:
+    """All generations whose name contains `search`, the newest first."""
+    statement = (
+        select(Generation)
+        .options(joinedload(Generation.job), joinedload(Generation.model))
+        .order_by(Generation.id.desc())
+    )
+    if search.strip():
+        statement = statement.where(Generation.name.icontains(search.strip(), autoescape=True))
+    if model_id is not None:
+        statement = statement.where(Generation.model_id == model_id)
+    return fetch_page(session, statement, page=page, per_page=per_page)
+
+
+def rename_generation(session: Session, generation_id: int, name: str) -> Generation:
+    """Give a generation another name."""
+    generation = get_generation(session, generation_id)
+    generation.name = check_name(name, generation.name)
+    announce(session, f"generation:{generation.id}", "generations")
+    return generation
+
+
+def delete_generation(database: Database, store: ArtifactStore, generation_id: int) -> None:
+    """Delete a generation with all its takes and their files.
+
+    Raises:
+        NotFoundError: there is none of this number.
+        ConflictError: it is still queued or running.
+    """
+    with database.exclusive() as session:
+        generation = get_generation(session, generation_id)
+        if generation.job is not None and not generation.job.state.is_final:
+            raise ConflictError(
+                f"The generation {generation.name!r} is {generation.job.state.value}; "
+                f"cancel job {generation.job.id} first."
+            )
+        session.delete(generation)
+        announce(session, f"generation:{generation_id}", "generations")
+    # Rows first: a file without a row is rubbish that can be swept, a row without its file would be a lost take.
+    store.delete(f"generations/{generation_id}/")
+
+
+def model_of(session: Session, generation: Generation) -> Model:
+    """The model of a generation.
+
+    Raises:
+        ConflictError: it was deleted.
+    """
+    if generation.model_id is None:
+        raise ConflictError(f"The model {generation.model_name!r} was deleted; upload it again first.")
+    return get_model(session, generation.model_id)

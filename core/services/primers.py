@@ -1,0 +1,150 @@
+"""Primers: the music that a take continues, kept by its content so that any take can be made again."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.artifacts import ArtifactStore
+from core.errors import InputError, MidiError
+from core.fields import PersonSettings, setting
+from core.models.datasets import Dataset, Piece
+from core.models.trainings import Model, Training
+from core.models.uploads import Upload
+from core.music.reading import read_midi
+from core.sampling.settings import PrimerSettings
+from core.services.datasets import original_midi
+
+
+class PrimerChoice(PersonSettings):
+    """Where a person takes a primer from."""
+
+    kind: Literal["default", "none", "piece", "upload", "stored"] = setting(
+        "default",
+        "Primer",
+        choices={
+            "default": "the model's usual one",
+            "none": "none",
+            "piece": "a piece",
+            "upload": "an uploaded file",
+            "stored": "one used before",
+        },
+    )
+    piece_id: int = setting(0, "Piece", "Number of the piece.", ge=0)
+    upload_id: int = setting(0, "Upload", "Number of the uploaded file.", ge=0)
+    sha256: str = setting("", "Content", "Digest of a primer used before.", max_length=64)
+    notes: int = setting(25, "Primer notes", "Notes taken from its start.", unit="notes", ge=1, le=2_000)
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedPrimer:
+    """A primer whose file is stored under `key`."""
+
+    settings: PrimerSettings
+    key: str
+    title: str
+
+
+def resolve_primer(session: Session, store: ArtifactStore, choice: PrimerChoice, model: Model) -> ResolvedPrimer | None:
+    """Find, check and store the chosen primer's file; None when there is none.
+
+    Raises:
+        InputError: no such piece or file, too few notes, or a model that cannot do without.
+    """
+    needed = int(model.settings.get("window", 0)) if model.encoding == "tutorial" else 0
+    if choice.kind == "default":
+        if not needed:
+            return None
+        choice = _default_piece(session, model, needed)
+    if choice.kind == "none":
+        if needed:
+            raise InputError.of(
+                "primer",
+                f"primer: 'none' is refused; a {model.family} model continues a piece of {needed} notes or more.",
+            )
+        return None
+    data, title = _file_of(session, store, choice)
+    wanted = max(choice.notes, needed)
+    try:
+        available = len(read_midi(data).notes)
+    except MidiError as error:
+        raise InputError.of("primer", f"primer: {title!r} cannot be used: {error}") from error
+    if available < wanted:
+        raise InputError.of("notes", f"notes: {title!r} has {available} notes; a primer of {wanted} is needed.")
+    digest = hashlib.sha256(data).hexdigest()
+    key = primer_key(digest)
+    if not store.exists(key):
+        store.write(key, data)
+    return ResolvedPrimer(PrimerSettings(sha256=digest, notes=wanted), key, title)
+
+
+def primer_key(sha256: str) -> str:
+    """Where a primer's file is stored."""
+    return f"primers/{sha256}.mid"
+
+
+def _default_piece(session: Session, model: Model, needed: int) -> PrimerChoice:
+    statement = (
+        select(Piece.id)
+        .join(Training, Training.dataset_id == Piece.dataset_id)
+        .where(Training.model_id == model.id, Piece.notes_count >= needed)
+        .order_by((Piece.split == "validation").desc(), Piece.index)
+        .limit(1)
+    )
+    piece_id = session.scalar(statement)
+    if piece_id is None:
+        anywhere = (
+            select(Piece.id)
+            .join(Dataset)
+            .where(Dataset.ready, Piece.notes_count >= needed)
+            .order_by(Piece.dataset_id, Piece.index)
+            .limit(1)
+        )
+        piece_id = session.scalar(anywhere)
+    if piece_id is None:
+        raise InputError.of(
+            "primer",
+            f"primer: a {model.family} model continues a piece of {needed} notes or more, and there is none; "
+            "import a dataset or upload a MIDI file.",
+        )
+    return PrimerChoice(kind="piece", piece_id=piece_id, notes=needed)
+
+
+def _file_of(session: Session, store: ArtifactStore, choice: PrimerChoice) -> tuple[bytes, str]:
+    if choice.kind == "piece":
+        piece = session.get(Piece, choice.piece_id)
+        if piece is None:
+            raise InputError.of(
+                "piece_id", f"piece_id: there is no piece {choice.piece_id}; choose one from a dataset."
+            )
+        return original_midi(store, piece), piece.title
+    if choice.kind == "upload":
+        upload = session.get(Upload, choice.upload_id)
+        if upload is None:
+            raise InputError.of(
+                "upload_id", f"upload_id: there is no uploaded file {choice.upload_id}; upload it again."
+            )
+        return store.read(upload.key), upload.file_name
+    digest = choice.sha256.lower()
+    if len(digest) != 64 or not all(letter in "0123456789abcdef" for letter in digest):
+        raise InputError.of("sha256", f"sha256: {choice.sha256[:70]!r} is no digest; 64 hexadecimal digits are needed.")
+    if store.exists(primer_key(digest)):
+        return store.read(primer_key(digest)), "earlier primer"
+    piece = session.scalar(select(Piece).where(Piece.sha256 == digest).limit(1))
+    if piece is None:
+        raise InputError.of(
+            "sha256", f"sha256: the primer {digest[:12]} is not here any more; import the dataset that it came from."
+        )
+    return original_midi(store, piece), piece.title
+
+
+def primer_choice_of(settings: dict[str, Any]) -> PrimerChoice:
+    """The choice that repeats the primer of stored take settings."""
+    primer = settings.get("primer")
+    if not primer:
+        return PrimerChoice(kind="none")
+    return PrimerChoice(kind="stored", sha256=primer["sha256"], notes=primer["notes"])

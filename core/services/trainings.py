@@ -1,0 +1,165 @@
+"""Trainings: submit, look up, follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+
+from core.artifacts import ArtifactStore
+from core.errors import ConflictError, InputError, NotFoundError
+from core.fields import PersonSettings
+from core.modeling.checkpoints import Checkpoint
+from core.models.datasets import Dataset
+from core.models.jobs import JobKind, Queue
+from core.models.trainings import Model, Training, TrainingPoint
+from core.queue.enqueue import enqueue
+from core.records.database import announce
+from core.services.paging import Page, fetch_page
+from core.training.settings import FamilySettings, parse_training_settings
+
+LONGEST_NAME = 200
+
+
+def check_name(name: str, fallback: str) -> str:
+    """A name as stored, or `fallback` for an empty one.
+
+    Raises:
+        InputError: too long.
+    """
+    cleaned = " ".join(name.split())
+    if len(cleaned) > LONGEST_NAME:
+        raise InputError.of("name", f"name: {len(cleaned)} characters are refused; allowed is 1 to {LONGEST_NAME}.")
+    return cleaned or fallback
+
+
+def create_training(
+    session: Session,
+    *,
+    dataset_id: int,
+    family: str,
+    values: Mapping[str, Any],
+    preset: str = "",
+    name: str = "",
+    owner: str = "local",
+) -> Training:
+    """Queue a training of `family` on a dataset.
+
+    Raises:
+        InputError: a setting outside its range, an unknown family, preset or dataset.
+        ConflictError: the dataset is not imported yet.
+    """
+    settings = parse_training_settings(family, dict(values), preset)
+    dataset = session.get(Dataset, dataset_id)
+    if dataset is None:
+        raise InputError.of("dataset_id", f"dataset_id: there is no dataset {dataset_id}; choose one from the list.")
+    if not dataset.ready:
+        raise ConflictError(f"The dataset {dataset.name!r} is not imported yet; wait until its import has finished.")
+    _check_pieces(dataset, settings)
+    title = check_name(name, f"{family} {preset or 'custom'} on {dataset.name}"[:LONGEST_NAME])
+    training = Training(
+        dataset_id=dataset.id, name=title, owner=owner, family=family, settings=settings.model_dump(mode="json")
+    )
+    session.add(training)
+    session.flush()
+    job = enqueue(
+        session,
+        kind=JobKind.TRAINING,
+        queue=Queue.TRAINING,
+        title=title,
+        owner=owner,
+        payloads=[{"training_id": training.id}],
+        request={"subject": "training", "subject_id": training.id, "dataset_id": dataset.id},
+        progress_unit="steps",
+    )
+    training.job_id = job.id
+    return training
+
+
+def get_training(session: Session, training_id: int) -> Training:
+    """One training with its job, dataset and model.
+
+    Raises:
+        NotFoundError: there is none of this number.
+    """
+    statement = (
+        select(Training)
+        .where(Training.id == training_id)
+        .options(joinedload(Training.job), joinedload(Training.dataset), joinedload(Training.model))
+    )
+    training = session.scalar(statement)
+    if training is None:
+        raise NotFoundError(f"There is no training {training_id}.")
+    return training
+
+
+def find_trainings(session: Session, *, page: int = 1, per_page: int = 50) -> Page[Training]:
+    """All trainings, the newest first."""
+    statement = (
+        select(Training)
+        .options(joinedload(Training.job), joinedload(Training.dataset), joinedload(Training.model))
+        .order_by(Training.id.desc())
+    )
+    return fetch_page(session, statement, page=page, per_page=per_page)
+
+
+def training_points(session: Session, training_id: int) -> Sequence[TrainingPoint]:
+    """The points of a training's curves, by step."""
+    statement = select(TrainingPoint).where(TrainingPoint.training_id == training_id).order_by(TrainingPoint.step)
+    return session.scalars(statement).all()
+
+
+def keep_model(session: Session, store: ArtifactStore, training: Training) -> Model:
+    """Make a model of a training's best checkpoint: at its end, or when a person wants to keep what there is.
+
+    Raises:
+        ConflictError: there is no checkpoint yet.
+    """
+    if training.model is not None:
+        return training.model
+    if not training.best_key:
+        raise ConflictError(f"The training {training.name!r} has no checkpoint yet; let it run until its first one.")
+    data = store.read(training.best_key)
+    checkpoint = Checkpoint.from_bytes(data)
+    folder = f"models/{checkpoint.content_hash}/{training.id}"
+    store.write(f"{folder}/best.cadenza", data)
+    last_key = ""
+    if training.last_key:
+        last_key = f"{folder}/last.cadenza"
+        store.write(last_key, store.read(training.last_key))
+    model = Model(
+        name=training.name,
+        owner=training.owner,
+        family=checkpoint.family,
+        encoding=checkpoint.encoding,
+        settings=checkpoint.settings,
+        figures={**checkpoint.figures, **training.figures},
+        parameters=sum(int(weights.size) for weights in checkpoint.weights.values()),
+        content_hash=checkpoint.content_hash,
+        checkpoint_key=f"{folder}/best.cadenza",
+        last_checkpoint_key=last_key,
+        dataset_name=training.dataset.name if training.dataset else "",
+    )
+    training.model = model
+    session.add(model)
+    session.flush()
+    announce(session, f"training:{training.id}", "models")
+    return model
+
+
+def _check_pieces(dataset: Dataset, settings: PersonSettings) -> None:
+    by_split = dataset.statistics.get("splits", {})
+    train = int(by_split.get("train", {}).get("pieces", 0))
+    held_out = int(by_split.get("validation", {}).get("pieces", 0))
+    if train == 0:
+        raise InputError.of(
+            "dataset_id", f"dataset_id: {dataset.name!r} has no piece to train on; import at least two pieces."
+        )
+    if held_out == 0 and isinstance(settings, FamilySettings) and settings.encoding == "performance":
+        raise InputError.of(
+            "dataset_id",
+            f"dataset_id: {dataset.name!r} has no validation piece, so no held-out figure can be measured; "
+            "import a dataset of at least two pieces.",
+        )

@@ -1,0 +1,26 @@
+"""Rendering one take as audio."""
+
+from __future__ import annotations
+
+from core.audio.rendering import encode_mp3, render_wav
+from worker.unit_context import UnitContext
+
+from core.records.database import announce
+from core.services.takes import audio_key, get_take
+
+
+def run(context: UnitContext) -> None:
+    """Render the take of the unit's payload in the wanted format and store it under its music's digest."""
+    extension = str(context.payload["format"])
+    with context.database.reading() as session:
+        take = get_take(session, int(context.payload["take_id"]))
+    key = audio_key(take, extension)
+    if not context.store.exists(key):
+        context.progress(phase="rendering", done=0, total=take.seconds, unit="s")
+        wav = render_wav(context.store.read(take.midi_key))
+        context.check()
+        context.store.write(key, encode_mp3(wav) if extension == "mp3" else wav)
+    context.progress(done=take.seconds, total=take.seconds, unit="s")
+    with context.transaction() as session:
+        context.mark_progressed(session)
+        announce(session, f"take:{take.id}")

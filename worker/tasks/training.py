@@ -1,0 +1,146 @@
+"""Running one training: points and resume points as they come, and a model at the end."""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+from core.training.hooks import TrainingInterrupted, TrainingPoint, TrainingProgress
+from core.training.run import train
+from sqlalchemy import delete
+from worker.unit_context import UnitContext
+
+from core.datasets.corpus import Corpus
+from core.errors import ConflictError
+from core.modeling.checkpoints import Checkpoint
+from core.models.datasets import Dataset
+from core.models.trainings import Training
+from core.models.trainings import TrainingPoint as PointRow
+from core.records.database import announce
+from core.services.trainings import get_training, keep_model
+from core.training.settings import FAMILIES
+
+
+def run(context: UnitContext) -> None:
+    """Train, or go on from the last resume point, and make a model of the best checkpoint.
+
+    Raises:
+        ConflictError: the dataset was deleted.
+        TrainingError: the data or the loss does not allow it; the message says what to change.
+        UnitInterrupted: paused, cancelled or handed back; a resume point is written.
+    """
+    with context.database.reading() as session:
+        training = get_training(session, int(context.payload["training_id"]))
+        dataset = session.get(Dataset, training.dataset_id) if training.dataset_id is not None else None
+    if training.model_id is not None:
+        return  # It ended before, and only the word of it was lost.
+    if dataset is None:
+        raise ConflictError("The dataset of this training was deleted; import it again and submit a new training.")
+    context.progress(phase="loading the data", unit="steps")
+    corpus = Corpus.from_bytes(context.store.read(dataset.corpus_key))
+    settings = FAMILIES[training.family].parse(training.settings)
+    hooks = _RowHooks(context, training)
+    hooks.forget_points_after(training.resume_step)
+    try:
+        result = train(settings, corpus, hooks, resume_seconds=context.settings.resume_point_seconds)
+    except TrainingInterrupted:
+        context.check()
+        raise
+    with context.transaction() as session:
+        row = get_training(session, training.id)
+        row.stop_reason = result.stop_reason
+        row.figures = dict(result.figures)
+        keep_model(session, context.store, row)
+        context.mark_progressed(session)
+    hooks.clean_up()
+
+
+class _RowHooks:
+    """Writes what a training tells into its rows and files, each write refused once the unit has moved on."""
+
+    def __init__(self, context: UnitContext, training: Training) -> None:
+        self._context = context
+        self._id = training.id
+        self._dataset_topic = f"training:{training.id}"
+        self._resume_key = training.resume_key
+        self._started = time.monotonic()
+
+    def forget_points_after(self, step: int) -> None:
+        """Drop points of an earlier attempt that this one will measure again."""
+        with self._context.transaction() as session:
+            session.execute(delete(PointRow).where(PointRow.training_id == self._id, PointRow.step > step))
+
+    def progress(self, progress: TrainingProgress) -> None:
+        """Show how far it is; the context writes it at most once a second."""
+        self._context.progress(
+            phase="training",
+            done=progress.step,
+            total=progress.steps,
+            unit="steps",
+            rate=progress.notes_per_second,
+            rate_unit="notes/s",
+            seconds_left=progress.seconds_left,
+            live={
+                "epoch": progress.epoch,
+                "train_loss": progress.train_loss,
+                "events_per_second": progress.events_per_second,
+                **progress.heads,
+            },
+        )
+
+    def point(self, point: TrainingPoint) -> None:
+        """Add a point to the curves."""
+        with self._context.transaction() as session:
+            session.merge(PointRow(training_id=self._id, step=point.step, epoch=point.epoch, values=dict(point.values)))
+            row = session.get_one(Training, self._id)
+            row.step, row.epoch = point.step, point.epoch
+            announce(session, f"training:{self._id}")
+
+    def save_resume(self, data: bytes, step: int) -> None:
+        """Store a resume point beside the old one, point the row at it, then drop the old one."""
+        key = f"trainings/{self._id}/resume-{self._context.attempt}-{step}.bin"
+        self._context.store.write(key, data)
+        old = self._resume_key
+        with self._context.transaction() as session:
+            row = session.get_one(Training, self._id)
+            row.resume_key, row.resume_step, row.step = key, step, step
+            self._context.mark_progressed(session)
+            announce(session, f"training:{self._id}")
+        self._resume_key = key
+        if old and old != key:
+            self._context.store.delete(old)
+
+    def load_resume(self) -> bytes | None:
+        """The last resume point, if there is one."""
+        return self._context.store.read(self._resume_key) if self._resume_key else None
+
+    def save_checkpoint(self, kind: Literal["best", "last"], checkpoint: Checkpoint) -> None:
+        """Store a checkpoint, point the row at it, then drop the one that it replaces."""
+        key = f"trainings/{self._id}/{kind}-{checkpoint.content_hash[:24]}.cadenza"
+        self._context.store.write(key, checkpoint.to_bytes())
+        with self._context.transaction() as session:
+            row = session.get_one(Training, self._id)
+            old = row.best_key if kind == "best" else row.last_key
+            if kind == "best":
+                row.best_key = key
+                row.figures = dict(checkpoint.figures)
+            else:
+                row.last_key = key
+        if old and old != key:
+            self._context.store.delete(old)
+
+    def log(self, text: str) -> None:
+        """Add a line to the job's log."""
+        self._context.log(text)
+
+    def interrupted(self) -> bool:
+        """Whether the unit shall stop."""
+        return self._context.interrupted()
+
+    def clean_up(self) -> None:
+        """Drop the resume point: a finished training has nothing to resume."""
+        if not self._resume_key:
+            return
+        with self._context.transaction() as session:
+            session.get_one(Training, self._id).resume_key = ""
+        self._context.store.delete(self._resume_key)
