@@ -1,0 +1,62 @@
+# Everything that a person does with a checkout. `make help` lists it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The data of this checkout lives in it, so that two checkouts never meet.
+export CADENZA_DATA_DIR ?= $(CURDIR)/var
+# Workers use the GPU where there is a driver for one.
+DEVICE ?= $(if $(or $(wildcard /proc/driver/nvidia/version),$(shell command -v nvidia-smi 2>/dev/null)),gpu,cpu)
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run install test test-fast browser check format requirements clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: install ## Import chorales, train on them, compose 8 takes, keep serving (EXIT=1: stop then)
+	$(BIN)/cadenza demo $(if $(EXIT),--exit)
+
+run: install ## Start the whole system without the demo's content; Ctrl-C ends it
+	$(BIN)/cadenza up
+
+install: $(VENV)/installed-$(DEVICE) ## Make the virtual environment with all that the system needs (DEVICE=cpu or gpu)
+
+test: browser ## Install what the tests need and run all of them
+	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/installed-test ## Run only the tests that take no more than a few seconds each
+	$(BIN)/python -m pytest -m "not slow and not browser"
+
+browser: $(VENV)/installed-test ## Find or install the Chromium that the browser tests drive
+	$(BIN)/python -m tests.tools.install_browser
+
+check: $(VENV)/installed-test ## Check format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed-test ## Format the code and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+requirements: ## Pin all versions anew, with hashes and without any address (needs uv)
+	for set in web cpu gpu test; do \
+	  uv pip compile pyproject.toml requirements/build.in --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	    --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" \
+	    $$(case $$set in web) ;; test) echo "--extra cpu --extra test" ;; *) echo "--extra $$set" ;; esac) \
+	    --output-file requirements/$$set.txt || exit 1; \
+	done
+
+clean: ## Remove the virtual environment and caches; the data in var/ stays
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build ./*.egg-info
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and f"Python 3.11 to 3.13 is needed, this is {sys.version.split()[0]}; name one with PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed-%: requirements/%.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --quiet --require-hashes --requirement $<
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
