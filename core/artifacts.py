@@ -97,6 +97,16 @@ class ArtifactStore:
         if self._files.exists(path):
             self._files.rm(path, recursive=key.endswith("/"))
 
+    def children(self, key: str) -> list[str]:
+        """Keys directly below `key`, complete or not; for sweeping up what nobody needs."""
+        path = self._path(key)
+        if not self._files.exists(path):
+            return []
+        names = (
+            str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in self._files.ls(path, detail=False, refresh=True)
+        )
+        return sorted(f"{key}/{name}" for name in names if name)
+
     def local_path(self, key: str) -> Path | None:
         """Where the file lies on this machine, for a store that is a local folder."""
         return None if self._root is None else Path(self._path(key))

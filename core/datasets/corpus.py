@@ -36,7 +36,7 @@ class Corpus:
         """Lay pieces end to end."""
         if len(pieces) != len(splits):
             raise ValueError(f"{len(pieces)} pieces but {len(splits)} splits")
-        everything = pieces if pieces else [Notes.empty()]
+        everything = pieces or [Notes.empty()]
         notes = Notes(
             np.concatenate([piece.onset_seconds for piece in everything]),
             np.concatenate([piece.duration_seconds for piece in everything]),
