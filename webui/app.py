@@ -1,0 +1,60 @@
+"""The web application: pages and API in one process."""
+
+from __future__ import annotations
+
+import hashlib
+
+from apiflask import APIFlask
+from flask_bootstrap import Bootstrap5
+from flask_wtf.csrf import CSRFProtect
+
+import core
+from core.settings import Settings
+from webui.api import api
+from webui.assets import asset_url, assets, icon
+from webui.context import attach_services
+from webui.guards import guard, secret_key
+from webui.pages.everything import register_pages
+from webui.problems import handle_problems
+from webui.words import FILTERS
+
+
+def create_app(settings: Settings | None = None) -> APIFlask:
+    """The application over an installation whose database is migrated; `settings` default to the environment's."""
+    settings = settings or Settings()
+    app = APIFlask(
+        __name__,
+        title="Cadenza",
+        version=core.__version__,
+        spec_path="/api/v1/openapi.json",
+        docs_path=None,
+        json_errors=False,
+    )
+    key = secret_key(settings.data_dir)
+    app.config.update(
+        SECRET_KEY=key,
+        # Cookies do not know ports: two installations on one machine must not overwrite each other's session.
+        SESSION_COOKIE_NAME=f"cadenza_{hashlib.sha256(key.encode()).hexdigest()[:8]}",
+        SESSION_COOKIE_SAMESITE="Strict",
+        MAX_CONTENT_LENGTH=settings.upload_limit_bytes,
+        MAX_FORM_PARTS=20_000,
+        MAX_FORM_MEMORY_SIZE=8 * 2**20,
+        WTF_CSRF_TIME_LIMIT=None,
+        BOOTSTRAP_SERVE_LOCAL=True,
+        SEND_FILE_MAX_AGE_DEFAULT=3600,
+    )
+    attach_services(app, settings)
+    # Before the form tokens are checked: a foreign page is refused for what it is.
+    guard(app)
+    Bootstrap5(app)
+    csrf = CSRFProtect(app)
+    csrf.exempt(api)
+    handle_problems(app)
+    app.jinja_env.filters.update(FILTERS)
+    app.jinja_env.globals.update(asset=asset_url, icon=icon)
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+    app.register_blueprint(assets)
+    app.register_blueprint(api)
+    register_pages(app)
+    return app
