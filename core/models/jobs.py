@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Enum, ForeignKey, Index, Text, text
+from sqlalchemy import Enum, ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.models.base import Base, utc_now
@@ -105,6 +105,7 @@ class Job(Base):
         Index("ix_job_kind_id", "kind", "id"),
         Index("ix_job_owner_id", "owner", "id"),
         Index("ix_job_retry_of_id", "retry_of_id"),
+        Index("ix_job_queue_state_priority_id", "queue", "state", "priority", "id"),
     )
 
 
@@ -140,7 +141,7 @@ class Unit(Base):
     __table_args__ = (
         Index("ix_unit_job_id_index", "job_id", "index", unique=True),
         Index("ix_unit_claim", "queue", "state", "priority", "owner", "position", "id"),
-        Index("ix_unit_running", "state", postgresql_where=text("state = 'running'")),
+        Index("ix_unit_job_id_state", "job_id", "state"),
     )
 
 
@@ -152,6 +153,8 @@ class OwnerTurn(Base):
     queue: Mapped[Queue] = mapped_column(text_enum(Queue), primary_key=True)
     owner: Mapped[str] = mapped_column(Text, primary_key=True)
     served: Mapped[int] = mapped_column(default=0)
+
+    __table_args__ = (Index("ix_owner_turn_queue_served", "queue", "served"),)
 
 
 class JobLog(Base):

@@ -1,0 +1,62 @@
+"""Putting a job and its units into the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NotRequired, TypedDict, Unpack
+
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from core.models.jobs import Job, JobKind, Queue, Unit
+from core.records.database import announce, topics_of
+
+
+class JobOrder(TypedDict):
+    """What a job is made of; `payloads` has one entry for each unit, in the order in which they shall run."""
+
+    kind: JobKind
+    queue: Queue
+    title: str
+    owner: str
+    payloads: Sequence[dict[str, Any]]
+    request: dict[str, Any]
+    priority: NotRequired[int]
+    progress_total: NotRequired[float]
+    progress_unit: NotRequired[str]
+    retry_of: NotRequired[int | None]
+
+
+def enqueue(session: Session, **order: Unpack[JobOrder]) -> Job:
+    """Add a job with one waiting unit for each payload; its id is known at once, others see it after the commit.
+
+    Args:
+        session: a session of `Database.transaction()`.
+        order: the fields of `JobOrder`; a higher `priority` is served first.
+
+    Raises:
+        ValueError: there is no payload, so that the job could never end.
+    """
+    if not order["payloads"]:
+        raise ValueError(f"the job {order['title']!r} has no unit to run; give at least one payload")
+    priority = order.get("priority", 0)
+    job = Job(
+        kind=order["kind"],
+        queue=order["queue"],
+        title=order["title"],
+        owner=order["owner"],
+        request=order["request"],
+        priority=priority,
+        progress_total=order.get("progress_total", 0.0),
+        progress_unit=order.get("progress_unit", ""),
+        retry_of_id=order.get("retry_of"),
+    )
+    session.add(job)
+    session.flush()
+    shared = {"job_id": job.id, "queue": job.queue, "owner": job.owner, "priority": priority}
+    session.execute(
+        insert(Unit),
+        [{**shared, "index": index, "payload": payload} for index, payload in enumerate(order["payloads"])],
+    )
+    announce(session, *topics_of(job.id))
+    return job

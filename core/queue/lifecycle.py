@@ -1,0 +1,209 @@
+"""What becomes of a running unit, and of its job with it.
+
+Every function that writes for a running unit names its attempt and is refused once the unit has moved on. Rows are
+locked in one order (job, then unit); the guard of a task's own transactions locks the unit alone, which is why
+`save_progress` looks at the unit without locking it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from sqlalchemy import exists, select, update
+from sqlalchemy.orm import Session
+
+from core.errors import SupersededError
+from core.models.base import utc_now
+from core.models.jobs import Job, JobState, Unit, UnitState
+from core.records.database import announce, topics_of
+
+_OPEN = (UnitState.WAITING, UnitState.HELD, UnitState.RUNNING)
+
+
+class Progress(TypedDict, total=False):
+    """Columns of a job that its running unit may fill; see `core.models.jobs.Job`."""
+
+    phase: str
+    progress_done: float
+    progress_total: float
+    progress_unit: str
+    rate: float | None
+    rate_unit: str
+    seconds_left: float | None
+    live: dict[str, Any]
+
+
+def hold_unit(session: Session, unit_id: int, attempt: int) -> None:
+    """Make sure that this attempt still runs the unit, and keep it so until the transaction ends. Also a beat.
+
+    Raises:
+        SupersededError: the unit has moved on: nothing of this transaction may be kept.
+    """
+    _change(session, unit_id, attempt, beat=Unit.beat + 1)
+
+
+def beat(session: Session, unit_id: int, attempt: int) -> None:
+    """Show that the unit is alive.
+
+    Raises:
+        SupersededError: the unit has moved on.
+    """
+    hold_unit(session, unit_id, attempt)
+
+
+def save_progress(session: Session, unit_id: int, attempt: int, progress: Progress) -> None:
+    """Show how far the job is; without effect once the unit has moved on."""
+    running = select(Unit.job_id).where(Unit.id == unit_id, Unit.attempt == attempt, Unit.state == UnitState.RUNNING)
+    job_id = session.scalar(
+        update(Job)
+        .where(Job.id == running.scalar_subquery())
+        .values(**progress)
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    )
+    if job_id is not None:
+        announce(session, *topics_of(job_id))
+
+
+def mark_progressed(session: Session, unit_id: int, attempt: int) -> None:
+    """A resume point or a take was added: earlier strikes are forgiven, and this attempt will never be one.
+
+    Raises:
+        SupersededError: the unit has moved on.
+    """
+    _change(session, unit_id, attempt, progressed=True, strikes=0)
+
+
+def finish(session: Session, unit_id: int, attempt: int) -> Job:
+    """The unit is done; the job has succeeded when all of its units are.
+
+    Raises:
+        SupersededError: the unit has moved on.
+    """
+    return _end(session, unit_id, attempt, UnitState.DONE)
+
+
+def cancelled(session: Session, unit_id: int, attempt: int) -> Job:
+    """The unit stopped because somebody cancelled its job.
+
+    Raises:
+        SupersededError: the unit has moved on.
+    """
+    return _end(session, unit_id, attempt, UnitState.CANCELLED)
+
+
+def fail(session: Session, unit_id: int, attempt: int, sentence: str, trace: str = "") -> Job:
+    """The unit failed for good, and its job with it.
+
+    Units of the job that still wait are cancelled, since they would most often fail for the same reason; those that
+    run now go on to their end, and what they add is kept. A retry makes what is missing.
+
+    Raises:
+        SupersededError: the unit has moved on.
+    """
+    job = _end(session, unit_id, attempt, UnitState.FAILED, settle_after=False)
+    if not job.error:
+        job.error, job.error_trace = sentence, trace
+    cancel_waiting(session, job.id)
+    settle(session, job)
+    return job
+
+
+def release(session: Session, unit_id: int, attempt: int) -> Job:
+    """Give the unit back without a strike: waiting, held when its job is paused, cancelled when that was asked.
+
+    Raises:
+        SupersededError: the unit has moved on.
+    """
+    job = lock_job_of(session, unit_id)
+    give_back(session, job, unit_id, attempt)
+    return job
+
+
+def give_back(session: Session, job: Job, unit_id: int, attempt: int, strikes: int | None = None) -> None:
+    """Put a running unit of a locked job where the job's flags say, with `strikes` when they changed.
+
+    Raises:
+        SupersededError: the unit has moved on.
+    """
+    values: dict[str, Any]
+    if job.cancel_requested or job.error:  # an error means that another unit has failed, and the job with it
+        values = {"state": UnitState.CANCELLED, "finished_at": utc_now()}
+    else:
+        values = {"state": UnitState.HELD if job.paused else UnitState.WAITING, "worker": "", "claimed_at": None}
+    if strikes is not None:
+        values["strikes"] = strikes
+    _change(session, unit_id, attempt, **values)
+    settle(session, job)
+
+
+def lock_job_of(session: Session, unit_id: int) -> Job:
+    """The unit's job as it is now, locked until the transaction ends.
+
+    Raises:
+        SupersededError: the job was deleted.
+    """
+    job_id = select(Unit.job_id).where(Unit.id == unit_id).scalar_subquery()
+    job = session.scalars(
+        select(Job).where(Job.id == job_id).with_for_update().execution_options(populate_existing=True)
+    ).one_or_none()
+    if job is None:
+        raise SupersededError(f"Unit {unit_id} was deleted.")
+    return job
+
+
+def cancel_waiting(session: Session, job_id: int) -> None:
+    """Cancel what waits or is held of a locked job."""
+    session.execute(
+        update(Unit)
+        .where(Unit.job_id == job_id, Unit.state.in_((UnitState.WAITING, UnitState.HELD)))
+        .values(state=UnitState.CANCELLED, finished_at=utc_now())
+        .execution_options(synchronize_session=False)
+    )
+
+
+def settle(session: Session, job: Job) -> None:
+    """Give a locked job the state that follows from its units, and announce it."""
+    if _any(session, job.id, UnitState.RUNNING):
+        job.state = JobState.RUNNING
+    elif _any(session, job.id, *_OPEN):
+        # A job that is partly done and whose next unit waits for its turn stays "running": it is under way.
+        job.state = JobState.RUNNING if _any(session, job.id, UnitState.DONE) else JobState.QUEUED
+        job.rate = job.seconds_left = None
+    elif not job.state.is_final:
+        if _any(session, job.id, UnitState.FAILED):
+            job.state = JobState.FAILED
+        elif _any(session, job.id, UnitState.CANCELLED):
+            job.state = JobState.CANCELLED
+        else:
+            job.state = JobState.SUCCEEDED
+            job.progress_done = max(job.progress_done, job.progress_total)
+        job.finished_at = utc_now()
+        job.paused = False
+        job.rate = job.seconds_left = None
+    session.flush()
+    announce(session, *topics_of(job.id))
+
+
+def _end(session: Session, unit_id: int, attempt: int, state: UnitState, settle_after: bool = True) -> Job:
+    job = lock_job_of(session, unit_id)
+    _change(session, unit_id, attempt, state=state, finished_at=utc_now())
+    if settle_after:
+        settle(session, job)
+    return job
+
+
+def _change(session: Session, unit_id: int, attempt: int, **values: Any) -> None:
+    changed = session.execute(
+        update(Unit)
+        .where(Unit.id == unit_id, Unit.attempt == attempt, Unit.state == UnitState.RUNNING)
+        .values(**values)
+        .returning(Unit.id)
+        .execution_options(synchronize_session=False)
+    ).first()
+    if changed is None:
+        raise SupersededError(f"Attempt {attempt} no longer runs unit {unit_id}: it was given to others or ended.")
+
+
+def _any(session: Session, job_id: int, *states: UnitState) -> bool:
+    return bool(session.scalar(select(exists().where(Unit.job_id == job_id, Unit.state.in_(states)))))

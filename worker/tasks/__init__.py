@@ -1,0 +1,1 @@
+"""One module for each kind of job; its `run(context)` runs one unit."""
