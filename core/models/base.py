@@ -47,6 +47,11 @@ class UtcDateTime(TypeDecorator[datetime]):
 Json = JSON().with_variant(JSONB(), "postgresql")
 
 
+# SQLite gives a deleted row's number to the next one otherwise: an open page, or a folder being removed, would meet
+# another's data. PostgreSQL's sequences never do.
+NEVER_REUSE_IDS = {"sqlite_autoincrement": True}
+
+
 class Base(DeclarativeBase):
     """Base of all tables."""
 

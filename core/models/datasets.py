@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from core.models.base import Base, utc_now
+from core.models.base import NEVER_REUSE_IDS, Base, utc_now
 from core.models.jobs import Job
 
 
@@ -41,7 +41,11 @@ class Dataset(Base):
 
     job: Mapped[Job | None] = relationship()
 
-    __table_args__ = (Index("ix_dataset_job_id", "job_id"), Index("ix_dataset_created_at", "created_at"))
+    __table_args__ = (
+        Index("ix_dataset_job_id", "job_id"),
+        Index("ix_dataset_created_at", "created_at"),
+        NEVER_REUSE_IDS,
+    )
 
 
 class Piece(Base):
@@ -71,6 +75,7 @@ class Piece(Base):
         Index("ix_piece_dataset_id_notes_count", "dataset_id", "notes_count"),
         Index("ix_piece_dataset_id_seconds", "dataset_id", "seconds"),
         Index("ix_piece_sha256", "sha256"),
+        NEVER_REUSE_IDS,
     )
 
 
@@ -84,4 +89,7 @@ class Rejection(Base):
     file_name: Mapped[str] = mapped_column(Text)
     reason: Mapped[str] = mapped_column(Text)
 
-    __table_args__ = (Index("ix_rejection_dataset_id_id", "dataset_id", "id"),)
+    __table_args__ = (
+        Index("ix_rejection_dataset_id_id", "dataset_id", "id"),
+        NEVER_REUSE_IDS,
+    )

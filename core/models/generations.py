@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from core.models.base import Base, utc_now
+from core.models.base import NEVER_REUSE_IDS, Base, utc_now
 from core.models.jobs import Job
 from core.models.trainings import Model
 
@@ -44,6 +44,7 @@ class Generation(Base):
         Index("ix_generation_job_id", "job_id"),
         Index("ix_generation_model_id", "model_id"),
         Index("ix_generation_created_at", "created_at"),
+        NEVER_REUSE_IDS,
     )
 
 
@@ -87,4 +88,5 @@ class Take(Base):
         Index("ix_take_generation_id_notes_per_second", "generation_id", "notes_per_second"),
         Index("ix_take_generation_id_seed", "generation_id", "seed"),
         Index("ix_take_sha256", "sha256"),
+        NEVER_REUSE_IDS,
     )

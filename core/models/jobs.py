@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Enum, ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from core.models.base import Base, utc_now
+from core.models.base import NEVER_REUSE_IDS, Base, utc_now
 
 
 class JobKind(StrEnum):
@@ -106,6 +106,7 @@ class Job(Base):
         Index("ix_job_owner_id", "owner", "id"),
         Index("ix_job_retry_of_id", "retry_of_id"),
         Index("ix_job_queue_state_priority_id", "queue", "state", "priority", "id"),
+        NEVER_REUSE_IDS,
     )
 
 
@@ -142,6 +143,7 @@ class Unit(Base):
         Index("ix_unit_job_id_index", "job_id", "index", unique=True),
         Index("ix_unit_claim", "queue", "state", "priority", "owner", "position", "id"),
         Index("ix_unit_job_id_state", "job_id", "state"),
+        NEVER_REUSE_IDS,
     )
 
 
@@ -168,4 +170,7 @@ class JobLog(Base):
     level: Mapped[str] = mapped_column(Text, default="info")
     message: Mapped[str] = mapped_column(Text)
 
-    __table_args__ = (Index("ix_job_log_job_id_id", "job_id", "id"),)
+    __table_args__ = (
+        Index("ix_job_log_job_id_id", "job_id", "id"),
+        NEVER_REUSE_IDS,
+    )

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from core.models.base import Base, utc_now
+from core.models.base import NEVER_REUSE_IDS, Base, utc_now
 from core.models.datasets import Dataset
 from core.models.jobs import Job
 
@@ -36,7 +36,11 @@ class Model(Base):
     dataset_name: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
-    __table_args__ = (Index("ix_model_content_hash", "content_hash"), Index("ix_model_created_at", "created_at"))
+    __table_args__ = (
+        Index("ix_model_content_hash", "content_hash"),
+        Index("ix_model_created_at", "created_at"),
+        NEVER_REUSE_IDS,
+    )
 
 
 class Training(Base):
@@ -71,6 +75,7 @@ class Training(Base):
         Index("ix_training_job_id", "job_id"),
         Index("ix_training_dataset_id", "dataset_id"),
         Index("ix_training_model_id", "model_id"),
+        NEVER_REUSE_IDS,
     )
 
 

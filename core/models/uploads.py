@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.models.base import Base, utc_now
+from core.models.base import NEVER_REUSE_IDS, Base, utc_now
 
 
 class Upload(Base):
@@ -23,4 +23,8 @@ class Upload(Base):
     sha256: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
-    __table_args__ = (Index("ix_upload_created_at", "created_at"), Index("ix_upload_sha256", "sha256"))
+    __table_args__ = (
+        Index("ix_upload_created_at", "created_at"),
+        Index("ix_upload_sha256", "sha256"),
+        NEVER_REUSE_IDS,
+    )
