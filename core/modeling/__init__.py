@@ -1,0 +1,1 @@
+"""Model families: their weights, their networks, their stored form."""

@@ -1,0 +1,35 @@
+"""Fresh weights, drawn by numpy so that every backend starts from the same bytes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.modeling.shapes import weight_shapes
+from core.training.settings import FamilySettings
+
+
+def initial_weights(settings: FamilySettings) -> dict[str, NDArray[np.float32]]:
+    """Fresh weights of a family's network, decided by `settings.seed`.
+
+    The kinds are Keras's own defaults: kernels Glorot uniform, recurrent kernels orthogonal, embeddings uniform
+    within 0.05, biases 0 with the forget gate's at 1.
+    """
+    generator = np.random.default_rng([settings.seed, 0])
+    weights: dict[str, NDArray[np.float32]] = {}
+    for name, shape in weight_shapes(settings).items():
+        kind = name.rpartition(".")[2]
+        if kind == "bias":
+            array = np.zeros(shape)
+            if name.startswith("lstm"):
+                array[shape[0] // 4 : shape[0] // 2] = 1.0
+        elif kind == "embedding":
+            array = generator.uniform(-0.05, 0.05, shape)
+        elif kind == "recurrent":
+            q, r = np.linalg.qr(generator.normal(size=(shape[1], shape[0])))
+            array = (q * np.sign(np.diagonal(r))).T
+        else:
+            limit = np.sqrt(6.0 / (shape[0] + shape[1]))
+            array = generator.uniform(-limit, limit, shape)
+        weights[name] = array.astype(np.float32)
+    return weights

@@ -1,0 +1,224 @@
+"""Training of the families that read and write events."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any, Literal
+
+import numpy as np
+from keras import ops
+
+from core.datasets.corpus import Corpus
+from core.encoding.performance import encode
+from core.errors import TrainingError
+from core.modeling.backend import Tensor, Tree, jit, to_device, to_numpy, value_and_gradients
+from core.modeling.checkpoints import Checkpoint
+from core.modeling.initial import initial_weights
+from core.modeling.network import build_network
+from core.training.heldout import Evaluator, HeldOut, interval_subset
+from core.training.hooks import TrainingHooks, TrainingPoint, TrainingProgress, TrainingResult
+from core.training.loss import event_nats
+from core.training.optimizer import adam, bias_correction, clip_by_global_norm, warmup_cosine, zero_moments
+from core.training.pulse import Pulse, Speed
+from core.training.resume import Arrays, corpus_digest, read_resume, write_resume
+from core.training.settings import LstmSettings
+from core.training.windows import Batch, EventWindows
+
+# Keeps the dropout masks' random numbers apart from those of the weights and the batches.
+_DROPOUT = 2
+
+
+class EventTraining:
+    """One training over events: the state, one step, one evaluation, and the loop around them."""
+
+    def __init__(self, settings: LstmSettings, corpus: Corpus, hooks: TrainingHooks, resume_seconds: float) -> None:
+        self._settings = settings
+        self._hooks = hooks
+        pieces = [piece for piece in corpus.pieces("train") if len(piece)]
+        held_out = [piece for piece in corpus.pieces("validation") if len(piece)]
+        if not pieces or not held_out:
+            raise TrainingError(
+                f"This dataset has {len(pieces)} pieces to train on and {len(held_out)} held out; at least one of each is "
+                "needed. Import more files, so that some are held out."
+            )
+        self._windows = EventWindows(pieces[: settings.files or None], settings)
+        self._streams = [encode(piece) for piece in held_out]
+        self._interval_streams = interval_subset(self._streams)
+        self._digest = corpus_digest(corpus)
+        self._network = build_network(settings)
+        self._evaluator = Evaluator(self._network)
+        self._compiled_step = jit(self._train_step)
+        self._pulse = Pulse(hooks, resume_seconds, self._write_resume)
+        self._speed = Speed()
+
+        fresh = initial_weights(settings)
+        self._weights: Tree = to_device(fresh)
+        self._first: Tree = to_device(zero_moments(fresh))
+        self._second: Tree = to_device(zero_moments(fresh))
+        self._best: Arrays = fresh
+        self._place: dict[str, Any] = {
+            "step": 0,
+            "best_loss": None,  # held-out nats per event
+            "best_figures": {},
+            "waited": 0,
+            "loss_sum": 0.0,
+            "loss_steps": 0,
+            "phase": "train",  # or "interval" or "all" while such an evaluation is under way
+            "evaluated": None,  # what of it is complete
+            "last_figures": {},
+        }
+        resumed = read_resume(hooks, settings, self._digest)
+        if resumed is not None:
+            self._place, trees = resumed
+            self._weights, self._first, self._second = (to_device(trees[name]) for name in ("weights", "first", "second"))
+            self._best = trees["best"]
+
+    def run(self) -> TrainingResult:
+        """Train until the steps are done or early stopping ends it."""
+        while True:
+            if self._place["phase"] == "train":
+                self._pulse.check()
+                self._advance()
+            elif self._place["phase"] == "interval":
+                self._finish_interval()
+            else:
+                return self._finish()
+
+    def _advance(self) -> None:
+        """One step."""
+        settings, place = self._settings, self._place
+        step = place["step"]
+        batch: Batch = self._windows.batch(step)
+        masks = self._network.dropout_masks(np.random.default_rng([settings.seed, _DROPOUT, step]), settings.batch_size)
+        rate = warmup_cosine(step, settings.steps, settings.warmup_steps, settings.learning_rate)
+        self._weights, self._first, self._second, loss_tensor = self._compiled_step(
+            self._weights,
+            self._first,
+            self._second,
+            {"events": batch.events, "targets": batch.targets, **({} if masks is None else {"masks": masks})},
+            np.float32(rate),
+            np.float32(bias_correction(step + 1)),
+        )
+        loss = float(to_numpy(loss_tensor))
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"The loss became {loss} at step {step + 1}. The last good checkpoint is kept. Train again with a lower "
+                f"learning rate (it is {settings.learning_rate:g}) or a smaller gradient clip (it is {settings.clip_norm:g})."
+            )
+        place["step"] = step + 1
+        place["loss_sum"] += loss
+        place["loss_steps"] += 1
+        if (step + 1) % settings.evaluate_every == 0 or step + 1 == settings.steps:
+            place["phase"] = "interval"
+        self._speed.add(1, batch.notes, batch.counted)
+        self._hooks.progress(
+            TrainingProgress(
+                step + 1,
+                settings.steps,
+                self._epoch(),
+                self._speed.notes_per_second,
+                self._speed.events_per_second,
+                self._speed.seconds_left(settings.steps - step - 1),
+                loss,
+            )
+        )
+
+    def _train_step(
+        self, weights: Tree, first: Tree, second: Tree, data: dict[str, Tensor], rate: Tensor, correction: Tensor
+    ) -> tuple[Tree, Tree, Tree, Tensor]:
+        settings = self._settings
+
+        def mean_nats(weights: Tree) -> tuple[Tensor, tuple[()]]:
+            state = self._network.initial_state(settings.batch_size)
+            logits, _ = self._network.sequence(weights, data["events"], state, data.get("masks"))
+            counted = ops.cast(ops.sum(ops.cast(data["targets"] >= 0, "int32")), "float32")
+            return ops.sum(event_nats(logits, data["targets"])) / counted, ()
+
+        (loss, _), gradients = value_and_gradients(mean_nats, weights)
+        gradients, _ = clip_by_global_norm(gradients, settings.clip_norm)
+        weights, first, second = adam(weights, gradients, first, second, rate, correction, settings.weight_decay)
+        return weights, first, second, loss
+
+    def _finish_interval(self) -> None:
+        """The evaluation after an interval, its checkpoints, and whether early stopping ends the training."""
+        settings, place = self._settings, self._place
+        figure = self._evaluate(self._weights, "interval")
+        if not math.isfinite(figure.nats):
+            raise TrainingError(
+                f"The held-out loss became {figure.nats} at step {place['step']}. The last good checkpoint is kept. Train "
+                f"again with a lower learning rate (it is {settings.learning_rate:g})."
+            )
+        step = place["step"]
+        figures = self._figures(figure)
+        train_loss = place["loss_sum"] / max(1, place["loss_steps"])
+        better = place["best_loss"] is None or figure.nats_per_event < place["best_loss"]
+        waited = 0 if better else place["waited"] + 1
+        over = step == settings.steps or 0 < settings.patience <= waited
+        current = {name: to_numpy(weight) for name, weight in self._weights.items()}
+        place.update(loss_sum=0.0, loss_steps=0, waited=waited, evaluated=None, last_figures=figures)
+        place["phase"] = "all" if over else "train"
+        if better:
+            place.update(best_loss=figure.nats_per_event, best_figures=figures)
+            self._best = current
+            self._hooks.save_checkpoint("best", self._checkpoint(current, figures))
+        self._hooks.save_checkpoint("last", self._checkpoint(current, figures))
+        values = {
+            "train_loss": train_loss,
+            "held_out_nats_per_event": figure.nats_per_event,
+            "held_out_nats_per_note": figure.nats_per_note,
+            "learning_rate": warmup_cosine(step - 1, settings.steps, settings.warmup_steps, settings.learning_rate),
+        }
+        self._hooks.point(TrainingPoint(step, self._epoch(), values))
+        self._hooks.log(
+            f"Step {step}: train {train_loss:.4f}, held out {figure.nats_per_event:.4f} nats per event"
+            + (", the best so far" if better else "")
+        )
+
+    def _finish(self) -> TrainingResult:
+        """The best weights' figures over all held-out pieces, and the result."""
+        place = self._place
+        figures = place["best_figures"]
+        if len(self._interval_streams) < len(self._streams):
+            all_pieces = self._figures(self._evaluate(to_device(self._best), "all"))
+            figures = {**all_pieces, "step": figures["step"]}
+            self._hooks.save_checkpoint("best", self._checkpoint(self._best, figures))
+        best = self._checkpoint(self._best, figures)
+        last = self._checkpoint({name: to_numpy(weight) for name, weight in self._weights.items()}, place["last_figures"])
+        return TrainingResult(best, last, place["step"], self._epoch(), place["step"] < self._settings.steps)
+
+    def _evaluate(self, weights: Tree, which: Literal["interval", "all"]) -> HeldOut:
+        """Go on with the evaluation that is under way, looking up between chunks."""
+
+        def between(done: HeldOut) -> None:
+            self._place["evaluated"] = asdict(done)
+            self._pulse.check()
+
+        streams = self._interval_streams if which == "interval" else self._streams
+        before = self._place["evaluated"]
+        return self._evaluator.evaluate(weights, streams, between, HeldOut(**before) if before else None)
+
+    def _epoch(self) -> float:
+        settings = self._settings
+        return float(self._place["step"] * settings.batch_size * settings.window / self._windows.events)
+
+    def _figures(self, figure: HeldOut) -> dict[str, float]:
+        return {
+            "step": float(self._place["step"]),
+            "held_out_nats_per_event": figure.nats_per_event,
+            "held_out_nats_per_note": figure.nats_per_note,
+            "held_out_events": float(figure.events),
+        }
+
+    def _checkpoint(self, weights: Arrays, figures: dict[str, float]) -> Checkpoint:
+        settings = self._settings
+        return Checkpoint(settings.family, settings.encoding, settings.model_dump(mode="json"), weights, dict(figures))
+
+    def _write_resume(self) -> tuple[bytes, int]:
+        trees = {
+            "weights": {name: to_numpy(array) for name, array in self._weights.items()},
+            "first": {name: to_numpy(array) for name, array in self._first.items()},
+            "second": {name: to_numpy(array) for name, array in self._second.items()},
+            "best": self._best,
+        }
+        return write_resume(self._settings, self._digest, self._place, trees), int(self._place["step"])

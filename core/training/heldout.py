@@ -1,0 +1,109 @@
+"""Held-out figures: whole pieces from start to end, state carried, every event counted once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from core.encoding.performance import END, NOTE_OFF
+from core.modeling.backend import Tensor, Tree, jit, to_device, to_numpy
+from core.modeling.network import Network
+from core.training.loss import event_nats
+from core.training.windows import PADDING, countable
+
+_ROWS = 16
+_CHUNK = 256
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Sums over the pieces evaluated so far; the begin and end of pieces are not counted.
+
+    Attributes:
+        nats: negative log likelihood; `events`, `notes`: how many were counted; `groups`: groups of pieces done.
+    """
+
+    nats: float = 0.0
+    events: int = 0
+    notes: int = 0
+    groups: int = 0
+
+    @property
+    def nats_per_event(self) -> float:
+        """Mean over events."""
+        return self.nats / max(1, self.events)
+
+    @property
+    def nats_per_note(self) -> float:
+        """Mean over note-ons; the wordier an encoding, the lower its figure per event, but not this one."""
+        return self.nats / max(1, self.notes)
+
+
+class Evaluator:
+    """Computes held-out figures of one network; compiled once."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._chunk = jit(self._chunk_nats)
+
+    def evaluate(
+        self, weights: Tree, streams: list[NDArray[np.uint16]], between: Callable[[HeldOut], None], start: HeldOut | None = None
+    ) -> HeldOut:
+        """Negative log likelihood of whole pieces.
+
+        Args:
+            weights: name to tensor.
+            streams: each piece's events with begin and end.
+            between: called between chunks with what is complete so far; may raise to interrupt.
+            start: what an interrupted evaluation of the same streams handed to `between` last.
+        """
+        done = start or HeldOut()
+        # Pieces of similar length side by side waste little on padding.
+        order = sorted(range(len(streams)), key=lambda index: (streams[index].size, index))
+        groups = [order[at : at + _ROWS] for at in range(0, len(order), _ROWS)]
+        for number in range(done.groups, len(groups)):
+            nats, events, notes = done.nats, done.events, done.notes
+            state = to_device(self._network.initial_state(_ROWS))
+            table = _table([streams[index] for index in groups[number]])
+            for at in range(0, table.shape[1] - 1, _CHUNK):
+                between(done)
+                cut = table[:, at : at + _CHUNK + 1]
+                targets = np.where(countable(cut[:, 1:]), cut[:, 1:], PADDING)
+                sums, state = self._chunk(weights, np.where(cut[:, :-1] == PADDING, END, cut[:, :-1]), targets, state)
+                nats += float(to_numpy(sums).astype(np.float64).sum())
+                events += int((targets != PADDING).sum())
+                notes += int(((targets != PADDING) & (targets < NOTE_OFF)).sum())
+            done = HeldOut(nats, events, notes, number + 1)
+        between(done)
+        return done
+
+    def _chunk_nats(self, weights: Tree, events: Tensor, targets: Tensor, state: Tree) -> tuple[Tensor, Tree]:
+        logits, state = self._network.sequence(weights, events, state)
+        return ops.sum(event_nats(logits, targets), axis=1), state
+
+
+def _table(streams: list[NDArray[np.uint16]]) -> NDArray[np.int32]:
+    """Streams as padded rows `[_ROWS, a multiple of _CHUNK, and one]`."""
+    longest = max(stream.size for stream in streams) - 1
+    width = -(-longest // _CHUNK) * _CHUNK + 1
+    table = np.full((_ROWS, width), PADDING, np.int32)
+    for row, stream in enumerate(streams):
+        table[row, : stream.size] = stream
+    return table
+
+
+def interval_subset(streams: list[NDArray[np.uint16]], most_events: int = 200_000) -> list[NDArray[np.uint16]]:
+    """The fixed part of the held-out pieces that the figure after each interval uses.
+
+    All pieces where they have at most `most_events` events together, else every k-th piece with the smallest k that
+    stays below it (at least one piece).
+    """
+    for stride in range(1, len(streams) + 1):
+        subset = streams[::stride]
+        if sum(stream.size for stream in subset) <= most_events:
+            return subset
+    return streams[:1]

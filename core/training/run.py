@@ -1,0 +1,53 @@
+"""The one way to train any family."""
+
+from __future__ import annotations
+
+from core.datasets.corpus import Corpus
+from core.modeling.backend import make_deterministic
+from core.training.events_run import EventTraining
+from core.training.hooks import (
+    SilentHooks,
+    TrainingHooks,
+    TrainingInterrupted,
+    TrainingPoint,
+    TrainingProgress,
+    TrainingResult,
+)
+from core.training.settings import FamilySettings, LstmSettings, TutorialSettings
+from core.training.tutorial_run import TutorialTraining
+
+__all__ = [
+    "SilentHooks",
+    "TrainingHooks",
+    "TrainingInterrupted",
+    "TrainingPoint",
+    "TrainingProgress",
+    "TrainingResult",
+    "train",
+]
+
+
+def train(
+    settings: FamilySettings, corpus: Corpus, hooks: TrainingHooks, resume_seconds: float = 45.0
+) -> TrainingResult:
+    """Train a model, from the hooks' resume point where there is one.
+
+    The same settings and corpus end with the same weights bit for bit on the same machine, however often the training
+    was interrupted or killed and taken up again.
+
+    Args:
+        settings: of any family.
+        corpus: the dataset's notes.
+        hooks: are told everything, and asked between steps whether to stop.
+        resume_seconds: longest time between two resume points.
+
+    Raises:
+        TrainingInterrupted: the hooks asked to stop; a resume point has been written.
+        TrainingError: the data does not suffice, or the loss became no number.
+    """
+    make_deterministic()
+    if isinstance(settings, LstmSettings):
+        return EventTraining(settings, corpus, hooks, resume_seconds).run()
+    if isinstance(settings, TutorialSettings):
+        return TutorialTraining(settings, corpus, hooks, resume_seconds).run()
+    raise TypeError(f"no training is known for the family {settings.family!r}")

@@ -1,0 +1,244 @@
+"""Training of the article's network, with its losses, optimiser and stopping rule to the letter."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from core.datasets.corpus import Corpus
+from core.encoding.tutorial import to_triples
+from core.errors import TrainingError
+from core.modeling.backend import Tensor, Tree, jit, scan, to_device, to_numpy, value_and_gradients
+from core.modeling.checkpoints import Checkpoint
+from core.modeling.initial import initial_weights
+from core.modeling.tutorial import HEADS, SCALE, tutorial_forward
+from core.music.notes import Notes
+from core.training.hooks import TrainingHooks, TrainingPoint, TrainingProgress, TrainingResult
+from core.training.loss import event_nats
+from core.training.optimizer import adam, bias_correction, zero_moments
+from core.training.pulse import Pulse, Speed
+from core.training.resume import Arrays, corpus_digest, read_resume, write_resume
+from core.training.settings import TutorialSettings
+
+LOSS_WEIGHTS = {"pitch": 0.05, "step": 1.0, "duration": 1.0}
+_SHUFFLE = 1
+_STEPS_PER_CALL = 16
+_HELD_OUT_ROWS = 256
+
+
+def tutorial_losses(heads: dict[str, Tensor], targets: Tensor, counted: Tensor | None = None) -> dict[str, Tensor]:
+    """The article's three losses, each a mean over the batch.
+
+    Pitch: sparse cross-entropy. Step and duration: mean square error with positive pressure,
+    mean((y - p)^2 + 10 max(-p, 0)), which pushes predictions below zero upwards.
+
+    Args:
+        heads: as `tutorial_forward` gives them.
+        targets: float32 `[batch, 3]`, the next note's pitch (0 to 127, not scaled), step and duration.
+        counted: float32 `[batch]`, 1 for rows that count; all without it.
+    """
+    weight = ops.ones_like(targets[:, 0]) if counted is None else counted
+    total = ops.sum(weight)
+    pitch = event_nats(heads["pitch"], ops.cast(targets[:, 0], "int32"))
+    losses = {"pitch": ops.sum(pitch * weight) / total}
+    for column, name in ((1, "step"), (2, "duration")):
+        error = ops.square(targets[:, column] - heads[name]) + 10.0 * ops.maximum(-heads[name], 0.0)
+        losses[name] = ops.sum(error * weight) / total
+    return losses
+
+
+class TutorialTraining:
+    """One training of the article's network."""
+
+    def __init__(self, settings: TutorialSettings, corpus: Corpus, hooks: TrainingHooks, resume_seconds: float) -> None:
+        self._settings = settings
+        self._hooks = hooks
+        pieces = list(corpus.pieces("train"))[: settings.files or None]
+        self._triples, self._starts = window_starts(pieces, settings.window)
+        held_out = window_starts(list(corpus.pieces("validation")), settings.window)
+        self._held_out_triples, self._held_out_starts = held_out
+        if not self._starts.size:
+            longest = max((len(piece) for piece in pieces), default=0)
+            raise TrainingError(
+                f"No piece is longer than the window of {settings.window} notes (the longest of {len(pieces)} pieces has "
+                f"{longest}); choose a smaller window or other pieces."
+            )
+        # As in the article the last, smaller batch of an epoch is left out; fewer windows than a batch are one batch.
+        self._batch = min(settings.batch_size, self._starts.size)
+        self._batches = self._starts.size // self._batch
+        self._digest = corpus_digest(corpus)
+        self._compiled_steps = jit(self._train_steps)
+        self._compiled_losses = jit(self._held_out_losses)
+        self._pulse = Pulse(hooks, resume_seconds, self._write_resume)
+        self._speed = Speed()
+        fresh = initial_weights(settings)
+        self._weights: Tree = to_device(fresh)
+        self._first: Tree = to_device(zero_moments(fresh))
+        self._second: Tree = to_device(zero_moments(fresh))
+        self._best: Arrays = fresh
+        self._place: dict[str, Any] = {
+            "epoch": 0,
+            "batch": 0,
+            "sums": dict.fromkeys(HEADS, 0.0),
+            "held_out": None,  # (next chunk, sums) while the epoch's evaluation is under way
+            "best_loss": None,
+            "best_figures": {},
+            "last_figures": {},
+            "waited": 0,
+            "over": False,
+        }
+        resumed = read_resume(hooks, settings, self._digest)
+        if resumed is not None:
+            self._place, trees = resumed
+            self._weights, self._first, self._second = (to_device(trees[name]) for name in ("weights", "first", "second"))
+            self._best = trees["best"]
+
+    def run(self) -> TrainingResult:
+        """Train until the epochs are done or the loss has not become better for `patience` epochs."""
+        place = self._place
+        while not place["over"]:
+            order = np.random.default_rng([self._settings.seed, _SHUFFLE, place["epoch"]]).permutation(self._starts)
+            while place["batch"] < self._batches:
+                self._pulse.check()
+                self._advance(order)
+            self._finish_epoch()
+        settings = self._settings
+        best = self._checkpoint(self._best, place["best_figures"])
+        last = self._checkpoint(_host(self._weights), place["last_figures"])
+        epochs = place["epoch"]
+        return TrainingResult(best, last, epochs * self._batches, float(epochs), epochs < settings.epochs)
+
+    def _advance(self, order: NDArray[np.int64]) -> None:
+        """The next few steps in one call."""
+        place, settings = self._place, self._settings
+        first_batch = place["batch"]
+        # Full calls and single steps only: two compiled shapes whatever the number of batches.
+        count = _STEPS_PER_CALL if self._batches - first_batch >= _STEPS_PER_CALL else 1
+        starts = order[first_batch * self._batch : (first_batch + count) * self._batch].reshape(count, self._batch)
+        done = place["epoch"] * self._batches + first_batch
+        corrections = np.array([bias_correction(done + number + 1) for number in range(count)], np.float32)
+        windows = self._triples[starts[..., None] + np.arange(settings.window + 1)]
+        (self._weights, self._first, self._second), losses = self._compiled_steps(
+            self._weights, self._first, self._second, windows, corrections
+        )
+        sums = {name: float(to_numpy(losses[name]).astype(np.float64).sum()) for name in HEADS}
+        latest = sum(LOSS_WEIGHTS[name] * sums[name] / count for name in HEADS)
+        if not math.isfinite(latest):
+            raise TrainingError(
+                f"The loss became {latest} in epoch {place['epoch'] + 1}. The last good checkpoint is kept. Train again "
+                f"with a lower learning rate (it is {settings.learning_rate:g})."
+            )
+        for name in HEADS:
+            place["sums"][name] += sums[name]
+        place["batch"] += count
+        notes = count * self._batch
+        self._speed.add(count, notes, notes)
+        steps = settings.epochs * self._batches
+        self._hooks.progress(
+            TrainingProgress(
+                done + count,
+                steps,
+                (done + count) / self._batches,
+                self._speed.notes_per_second,
+                self._speed.events_per_second,
+                self._speed.seconds_left(steps - done - count),
+                latest,
+                {name: sums[name] / count for name in HEADS},
+            )
+        )
+
+    def _train_steps(self, weights: Tree, first: Tree, second: Tree, windows: Tensor, corrections: Tensor) -> tuple[Tree, Tree]:
+        """Some steps, one after the other; windows `[steps, batch, window + 1, 3]`, the target last."""
+
+        def step(carry: Tree, data: Tree) -> tuple[Tree, Tree]:
+            weights, first, second = carry
+            batch, correction = data
+
+            def total(weights: Tree) -> tuple[Tensor, Tree]:
+                losses = tutorial_losses(tutorial_forward(weights, batch[:, :-1] / SCALE), batch[:, -1])
+                return sum(LOSS_WEIGHTS[name] * losses[name] for name in HEADS), losses
+
+            (_, losses), gradients = value_and_gradients(total, weights)
+            rate = self._settings.learning_rate
+            return adam(weights, gradients, first, second, rate, correction), losses
+
+        return scan(step, (weights, first, second), (windows, corrections))
+
+    def _finish_epoch(self) -> None:
+        """The epoch's figures, its checkpoint and the stopping rule of Keras's `EarlyStopping` on the loss."""
+        place, settings = self._place, self._settings
+        held_out = self._held_out_figures()
+        heads = {name: place["sums"][name] / self._batches for name in HEADS}
+        loss = sum(LOSS_WEIGHTS[name] * heads[name] for name in HEADS)
+        epoch = place["epoch"] + 1
+        better = place["best_loss"] is None or loss < place["best_loss"]
+        waited = 0 if better else place["waited"] + 1
+        values = {"train_loss": loss, **{f"train_{name}": heads[name] for name in HEADS}, **held_out}
+        figures = {"epoch": float(epoch), "step": float(epoch * self._batches), **values}
+        place.update(epoch=epoch, batch=0, sums=dict.fromkeys(HEADS, 0.0), held_out=None, waited=waited, last_figures=figures)
+        place["over"] = epoch == settings.epochs or 0 < settings.patience <= waited
+        current = _host(self._weights)
+        if better:
+            place.update(best_loss=loss, best_figures=figures)
+            self._best = current
+            self._hooks.save_checkpoint("best", self._checkpoint(current, figures))
+        self._hooks.save_checkpoint("last", self._checkpoint(current, figures))
+        values["learning_rate"] = settings.learning_rate
+        self._hooks.point(TrainingPoint(epoch * self._batches, float(epoch), values))
+        self._hooks.log(f"Epoch {epoch}: loss {loss:.4f}" + (", the best so far" if better else ""))
+
+    def _held_out_figures(self) -> dict[str, float]:
+        """The same losses over every window of the held-out pieces, for information; empty without such windows."""
+        starts = self._held_out_starts
+        if not starts.size:
+            return {}
+        chunk, sums = self._place["held_out"] or (0, dict.fromkeys(HEADS, 0.0))
+        for at in range(chunk * _HELD_OUT_ROWS, starts.size, _HELD_OUT_ROWS):
+            self._place["held_out"] = (at // _HELD_OUT_ROWS, dict(sums))
+            self._pulse.check()
+            rows = starts[at : at + _HELD_OUT_ROWS]
+            counted = (np.arange(_HELD_OUT_ROWS) < rows.size).astype(np.float32)
+            padded = np.resize(rows, _HELD_OUT_ROWS)
+            windows = self._held_out_triples[padded[:, None] + np.arange(self._settings.window + 1)]
+            losses = self._compiled_losses(self._weights, windows, counted)
+            sums = {name: sums[name] + float(to_numpy(losses[name])) * rows.size for name in HEADS}
+        means = {name: sums[name] / starts.size for name in HEADS}
+        total = sum(LOSS_WEIGHTS[name] * means[name] for name in HEADS)
+        return {"held_out_loss": total, **{f"held_out_{name}": means[name] for name in HEADS}}
+
+    @staticmethod
+    def _held_out_losses(weights: Tree, windows: Tensor, counted: Tensor) -> Tree:
+        return tutorial_losses(tutorial_forward(weights, windows[:, :-1] / SCALE), windows[:, -1], counted)
+
+    def _checkpoint(self, weights: Arrays, figures: dict[str, float]) -> Checkpoint:
+        settings = self._settings
+        return Checkpoint(settings.family, settings.encoding, settings.model_dump(mode="json"), weights, dict(figures))
+
+    def _write_resume(self) -> tuple[bytes, int]:
+        trees = {
+            "weights": _host(self._weights),
+            "first": _host(self._first),
+            "second": _host(self._second),
+            "best": self._best,
+        }
+        step = self._place["epoch"] * self._batches + self._place["batch"]
+        return write_resume(self._settings, self._digest, self._place, trees), int(step)
+
+
+def window_starts(pieces: list[Notes], window: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """All pieces as triples `[notes, 3]` end to end, and the first row of every window with a note after it.
+
+    No window crosses from one piece into another.
+    """
+    triples = [to_triples(piece) for piece in pieces] or [np.zeros((0, 3), np.float32)]
+    offsets = np.cumsum([0, *(len(part) for part in triples)])
+    starts = [np.arange(offset, offset + max(0, len(part) - window)) for offset, part in zip(offsets[:-1], triples, strict=False)]
+    return np.concatenate(triples), np.concatenate(starts or [np.zeros(0)]).astype(np.int64)
+
+
+def _host(tree: Tree) -> Arrays:
+    return {name: to_numpy(array) for name, array in tree.items()}

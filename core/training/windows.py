@@ -1,0 +1,104 @@
+"""Batches of event windows, each decided by the seed and the step's number alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.datasets.corpus import Corpus
+from core.encoding.performance import BEGIN, END, NOTE_OFF, NOTE_ON, TIME_SHIFT, encode_pieces
+from core.music.notes import Notes
+from core.training.settings import LstmSettings
+
+PADDING = -1
+_FACTORS = 5
+# Keeps the batches' random numbers apart from those of the weights, which use the same seed.
+_BATCHES = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One training step's data.
+
+    Attributes:
+        events: int32 `[batch, time]`, what the network reads.
+        targets: int32 `[batch, time]`, the event after each one; `PADDING` does not count.
+        notes: note-ons among the targets; `counted`: targets that count.
+    """
+
+    events: NDArray[np.int32]
+    targets: NDArray[np.int32]
+    notes: int
+    counted: int
+
+
+class EventWindows:
+    """Windows of `settings.window` events cut from pieces' streams `BEGIN ... END`; none crosses into another piece.
+
+    A piece is drawn with a probability that grows with its events. The window's start is drawn evenly from half a
+    window before the piece to half a window before its end, and then moved into the piece: so beginnings and ends are
+    seen about as often as the middle. A piece shorter than the window is padded. Time stretch uses 5 factors evenly
+    spread over 1 ± `settings.stretch`; each factor's streams are encoded when they are first drawn.
+    """
+
+    def __init__(self, pieces: list[Notes], settings: LstmSettings) -> None:
+        whole = Corpus.of(pieces, ["train"] * len(pieces))
+        self._notes, self._offsets = whole.notes, whole.offsets
+        self._settings = settings
+        count = _FACTORS if settings.stretch > 0 else 1
+        self._factors = np.linspace(1 - settings.stretch, 1 + settings.stretch, count)
+        self._streams: dict[int, tuple[NDArray[np.uint16], NDArray[np.int64]]] = {}
+        self.events = int(self._stream(count // 2)[1][-1])
+
+    def batch(self, step: int) -> Batch:
+        """The batch of step `step` (from 0)."""
+        settings = self._settings
+        generator = np.random.default_rng([settings.seed, _BATCHES, step])
+        rows, width = settings.batch_size, settings.window
+        draws = generator.random((3, rows))
+        factors = generator.integers(len(self._factors), size=rows)
+        events = np.full((rows, width + 1), PADDING, np.int32)
+        for row in range(rows):
+            stream, offsets = self._stream(int(factors[row]))
+            # One number decides the piece (evenly over all events) and another the place within it.
+            piece = int(np.searchsorted(offsets, draws[0, row] * offsets[-1], side="right")) - 1
+            first, end = int(offsets[piece]), int(offsets[piece + 1])
+            latest = max(0, end - first - 1 - width)
+            start = int(draws[1, row] * (end - first)) - width // 2
+            begin = first + min(max(start, 0), latest)
+            cut = stream[begin : min(end, begin + width + 1)]
+            events[row, : cut.size] = cut
+        self._transpose(events, draws[2])
+        targets = events[:, 1:].copy()
+        inputs = np.where(events[:, :-1] == PADDING, END, events[:, :-1])
+        counted = targets != PADDING
+        return Batch(inputs, targets, int(((targets < NOTE_OFF) & counted).sum()), int(counted.sum()))
+
+    def _transpose(self, events: NDArray[np.int32], draws: NDArray[np.float64]) -> None:
+        """Move each row by a whole number of semitones among those that keep all its pitches within 0 to 127."""
+        reach = self._settings.transpose_semitones
+        if reach == 0:
+            return
+        pitched = (events >= NOTE_ON) & (events < TIME_SHIFT)
+        pitches = events % NOTE_OFF
+        lowest = np.where(pitched, pitches, 127).min(axis=1)
+        highest = np.where(pitched, pitches, 0).max(axis=1)
+        down, up = np.minimum(reach, lowest), np.minimum(reach, 127 - highest)
+        shift = np.floor(draws * (down + up + 1)).astype(np.int32) - down.astype(np.int32)
+        events += np.where(pitched, shift[:, None], 0).astype(np.int32)
+
+    def _stream(self, factor: int) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
+        """All pieces' events at one stretch factor end to end, and where each piece begins."""
+        if factor not in self._streams:
+            scale, notes = float(self._factors[factor]), self._notes
+            slower = Notes(notes.onset_seconds * scale, notes.duration_seconds * scale, notes.pitch, notes.velocity)
+            self._streams[factor] = encode_pieces(slower, self._offsets)
+        return self._streams[factor]
+
+
+def countable(targets: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Targets that held-out figures count: neither padding nor the begin and end of a piece."""
+    mask: NDArray[np.bool_] = (targets != PADDING) & (targets != BEGIN) & (targets != END)
+    return mask
