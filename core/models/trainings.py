@@ -58,7 +58,7 @@ class Training(Base):
     settings: Mapped[dict[str, Any]]
     step: Mapped[int] = mapped_column(default=0)
     steps: Mapped[int] = mapped_column(default=0)
-    epoch: Mapped[int] = mapped_column(default=0)
+    epoch: Mapped[float] = mapped_column(default=0.0)
     resume_key: Mapped[str] = mapped_column(Text, default="")
     resume_step: Mapped[int] = mapped_column(default=0)
     best_key: Mapped[str] = mapped_column(Text, default="")
@@ -86,6 +86,6 @@ class TrainingPoint(Base):
 
     training_id: Mapped[int] = mapped_column(ForeignKey("training.id", ondelete="CASCADE"), primary_key=True)
     step: Mapped[int] = mapped_column(primary_key=True)
-    epoch: Mapped[int] = mapped_column(default=0)
+    epoch: Mapped[float] = mapped_column(default=0.0)
     values: Mapped[dict[str, Any]]
     at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -31,7 +31,7 @@ def find_jobs(
     Raises:
         InputError: an unknown state or kind.
     """
-    statement: Select[tuple[Job]] = select(Job)
+    statement: Select[Job] = select(Job)
     if state == "active":
         statement = statement.where(Job.state.in_([JobState.QUEUED, JobState.RUNNING]))
     elif state == "paused":

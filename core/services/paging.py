@@ -31,7 +31,7 @@ class Page(Generic[T]):
 
 
 def fetch_page(
-    session: Session, statement: Select[tuple[T]], *, page: int, per_page: int, total: int | None = None
+    session: Session, statement: Select[T], *, page: int, per_page: int, total: int | None = None
 ) -> Page[T]:
     """One page of a statement's rows; `total` spares the count where it is known already.
 

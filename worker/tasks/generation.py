@@ -40,14 +40,22 @@ def run(context: UnitContext) -> None:
         ConflictError: the model was deleted.
         UnitInterrupted: the unit shall stop; the takes made so far are kept.
     """
+    while True:
+        try:
+            return _compose_missing(context)
+        except CompositionInterrupted:
+            context.check()
+            # A pause that was taken back before it took effect: go on with what is missing now.
+
+
+def _compose_missing(context: UnitContext) -> None:
     with context.database.reading() as session:
         generation = get_generation(session, int(context.payload["generation_id"]))
         first, count = int(context.payload["first"]), int(context.payload["count"])
-        tile = range(first, first + count)
         existing = set(
             session.scalars(
                 select(Take.index).where(
-                    Take.generation_id == generation.id, Take.index >= tile.start, Take.index < tile.stop
+                    Take.generation_id == generation.id, Take.index >= first, Take.index < first + count
                 )
             )
         )
@@ -56,25 +64,23 @@ def run(context: UnitContext) -> None:
         raise ConflictError(f"The model {generation.model_name!r} was deleted; upload it again, then retry.")
     settings = GenerationSettings.model_validate(generation.settings)
     plan = settings.plan()
-    missing = [index for index in tile if index not in existing]
+    missing = [index for index in range(first, first + count) if index not in existing]
     context.progress(phase="loading the model", done=generation.takes_done, total=generation.takes_total, unit="takes")
     composer = _composer_of(context.store, model)
     context.check()
     context.progress(phase="composing")
-    tile_writer = _TileWriter(context, generation, settings, missing)
+    writer = _TileWriter(context, generation, settings, missing)
     try:
         composer.compose(
             [plan[index] for index in missing],
             settings.of_take(settings.temperatures[0]),
             _read_primer(context.store, generation, settings),
-            tile_writer.add,
+            writer.add,
             context.interrupted,
         )
-    except CompositionInterrupted:
-        tile_writer.flush()
-        context.check()
-        raise
-    tile_writer.flush()
+    finally:
+        # What is finished is kept, whatever ends the rest.
+        writer.flush()
 
 
 class _TileWriter:

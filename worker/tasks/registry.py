@@ -10,7 +10,7 @@ from worker.unit_context import UnitContext
 
 UnitFunction = Callable[[UnitContext], None]
 
-FUNCTIONS: Mapping[JobKind, str] = {
+FUNCTIONS: dict[JobKind, str] = {
     JobKind.IMPORT: "worker.tasks.importing:run",
     JobKind.TRAINING: "worker.tasks.training:run",
     JobKind.GENERATION: "worker.tasks.generation:run",

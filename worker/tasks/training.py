@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import Literal
 
-from core.training.hooks import TrainingInterrupted, TrainingPoint, TrainingProgress
+from core.training.hooks import TrainingInterrupted, TrainingPoint, TrainingProgress, TrainingResult
 from core.training.run import train
 from sqlalchemy import delete
 from worker.unit_context import UnitContext
@@ -18,7 +17,7 @@ from core.models.trainings import Training
 from core.models.trainings import TrainingPoint as PointRow
 from core.records.database import announce
 from core.services.trainings import get_training, keep_model
-from core.training.settings import FAMILIES
+from core.training.settings import FAMILIES, FamilySettings
 
 
 def run(context: UnitContext) -> None:
@@ -41,18 +40,24 @@ def run(context: UnitContext) -> None:
     settings = FAMILIES[training.family].parse(training.settings)
     hooks = _RowHooks(context, training)
     hooks.forget_points_after(training.resume_step)
-    try:
-        result = train(settings, corpus, hooks, resume_seconds=context.settings.resume_point_seconds)
-    except TrainingInterrupted:
-        context.check()
-        raise
+    result = _train(context, settings, corpus, hooks)
     with context.transaction() as session:
         row = get_training(session, training.id)
-        row.stop_reason = result.stop_reason
-        row.figures = dict(result.figures)
+        row.step, row.epoch = result.steps, result.epochs
+        row.stop_reason = "stopped early: no better figure for a while" if result.stopped_early else "all steps done"
+        row.figures = dict(result.best.figures)
         keep_model(session, context.store, row)
         context.mark_progressed(session)
     hooks.clean_up()
+
+
+def _train(context: UnitContext, settings: FamilySettings, corpus: Corpus, hooks: _RowHooks) -> TrainingResult:
+    while True:
+        try:
+            return train(settings, corpus, hooks, resume_seconds=context.settings.resume_point_seconds)
+        except TrainingInterrupted:
+            context.check()
+            # A pause that was taken back before it took effect: go on from the resume point just written.
 
 
 class _RowHooks:
@@ -61,9 +66,7 @@ class _RowHooks:
     def __init__(self, context: UnitContext, training: Training) -> None:
         self._context = context
         self._id = training.id
-        self._dataset_topic = f"training:{training.id}"
         self._resume_key = training.resume_key
-        self._started = time.monotonic()
 
     def forget_points_after(self, step: int) -> None:
         """Drop points of an earlier attempt that this one will measure again."""
