@@ -32,7 +32,7 @@ def pedal_intervals(times: Ticks, values: NDArray[np.integer], end: int) -> tupl
     return presses, releases
 
 
-def fold_pedal(onset: Ticks, end: Ticks, pitch: NDArray[np.integer], presses: Ticks, releases: Ticks) -> Ticks:
+def fold_pedal(onset: Ticks, end: Ticks, pitch: NDArray[np.uint8], presses: Ticks, releases: Ticks) -> Ticks:
     """The ends of notes as they sound: one that ends while the pedal is down lasts until the pedal is released
     or the same pitch is struck again, whichever is first.
 
@@ -40,8 +40,9 @@ def fold_pedal(onset: Ticks, end: Ticks, pitch: NDArray[np.integer], presses: Ti
     it goes up is not (the order that note-seq's `apply_sustain_control_changes` uses). No note gets shorter.
 
     Args:
-        onset, end: int64 `[n]`, the keys of one channel in any unit, at least 0, in any order.
-        pitch: integers `[n]`, 0 to 127.
+        onset: int64 `[n]`, ascending, of the keys of one channel, in any unit.
+        end: int64 `[n]`, in the same unit.
+        pitch: uint8 `[n]`, 0 to 127.
         presses, releases: as `pedal_intervals` gives them.
 
     Returns:
@@ -56,22 +57,17 @@ def fold_pedal(onset: Ticks, end: Ticks, pitch: NDArray[np.integer], presses: Ti
     return np.maximum(end, np.minimum(release, _next_onsets(onset, pitch)))
 
 
-def _next_onsets(onset: Ticks, pitch: NDArray[np.integer]) -> Ticks:
-    """When the same pitch is struck next, strictly later; the largest int64 where it never is.
-
-    Args:
-        onset: int64 `[n]`, 0 to 2^55, in any order.
-        pitch: integers `[n]`, 0 to 127.
-    """
+def _next_onsets(onset: Ticks, pitch: NDArray[np.uint8]) -> Ticks:
+    """When the same pitch is struck next, strictly later; the largest int64 where it never is."""
     never = np.iinfo(np.int64).max
-    keys = (pitch.astype(np.int64) << 55) | onset
-    order = np.argsort(keys, kind="stable")
-    ordered = keys[order]
-    following = np.append(ordered, never)
-    later = following[1:].copy()
-    if (later == ordered).any():  # chords of one pitch: look past all that start at the same instant
-        later = following[np.searchsorted(ordered, ordered, side="right")]
-    ordered_next = np.where(later >> 55 == ordered >> 55, later & ((1 << 55) - 1), never)
-    result = np.empty_like(ordered_next)
-    result[order] = ordered_next
+    order = np.argsort(pitch, kind="stable")  # a radix sort for bytes; onsets stay ascending within a pitch
+    onsets, pitches = onset[order], pitch[order]
+    later = np.append(onsets[1:], never)
+    later[:-1][pitches[1:] != pitches[:-1]] = never
+    together = np.flatnonzero(later == onsets)
+    if len(together):  # several of one pitch at one instant share what follows the last of them
+        lasts = np.flatnonzero(later != onsets)
+        later[together] = later[lasts[np.searchsorted(lasts, together)]]
+    result = np.empty_like(later)
+    result[order] = later
     return result

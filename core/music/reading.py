@@ -126,7 +126,7 @@ def _read_part(track: Any, fold: bool) -> _Part:
     onset = columns["time"].astype(np.int64)
     end = onset + columns["duration"]
     pitch, velocity = columns["pitch"].view(np.uint8), columns["velocity"].view(np.uint8)
-    if onset.min() < 0 or (end < onset).any():
+    if onset[0] < 0 or (onset[1:] < onset[:-1]).any() or (end < onset).any():
         raise MidiError("A track is damaged: its times add up to more ticks than MIDI software can count (2^31).")
     end = _end_at_first_release(onset, end, pitch)
     sounding = end > onset
@@ -183,7 +183,7 @@ def _to_seconds(
     ticks: NDArray[np.int64], tempo_ticks: NDArray[np.int64], seconds_per_tick: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     if len(tempo_ticks) == 1:
-        return np.multiply(ticks, seconds_per_tick[0], dtype=np.float64)
+        return ticks.astype(np.float64) * seconds_per_tick[:1]
     starts = np.concatenate(([0.0], np.cumsum(seconds_per_tick[:-1] * np.diff(tempo_ticks))))
     segment = np.searchsorted(tempo_ticks, ticks, side="right") - 1
     seconds: NDArray[np.float64] = starts[segment] + seconds_per_tick[segment] * (ticks - tempo_ticks[segment])
@@ -199,10 +199,13 @@ def _merge(parts: list[_Part], tempo_ticks: NDArray[np.int64], seconds_per_tick:
         end = np.concatenate([part.end for part in parts])
         pitch = np.concatenate([part.pitch for part in parts])
         velocity = np.concatenate([part.velocity for part in parts])
-    keys = (onset << 7) | pitch
-    if (keys[1:] < keys[:-1]).any():
-        order = np.argsort(keys, kind="stable")
+        order = np.argsort(onset, kind="stable")
         onset, end, pitch, velocity = onset[order], end[order], pitch[order], velocity[order]
+    together = onset[1:] == onset[:-1]
+    if together.any():  # only chords can be out of order now, so only they are sorted
+        rows = np.union1d(np.flatnonzero(together), np.flatnonzero(together) + 1)
+        order = rows[np.argsort((onset[rows] << 7) | pitch[rows], kind="stable")]
+        end[rows], pitch[rows], velocity[rows] = end[order], pitch[order], velocity[order]
     start_seconds = _to_seconds(onset, tempo_ticks, seconds_per_tick)
     end_seconds = _to_seconds(end, tempo_ticks, seconds_per_tick)
     return Notes(start_seconds, end_seconds - start_seconds, pitch, velocity)
