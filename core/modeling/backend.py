@@ -99,6 +99,15 @@ def scan(step: Callable[[Tree, Tree], tuple[Tree, Tree]], carry: Tree, inputs: T
     return keras.tree.pack_sequence_as(carry, flat_carry), outputs
 
 
+def select(condition: Tensor, chosen: Tree, otherwise: Tree) -> Tree:
+    """Row by row one of two trees of the same shapes; `condition` is bool `[rows]`, or a scalar for all rows."""
+
+    def pick(a: Tensor, b: Tensor) -> Tensor:
+        return keras.ops.where(keras.ops.reshape(condition, (-1,) + (1,) * (len(a.shape) - 1)), a, b)
+
+    return keras.tree.map_structure(pick, chosen, otherwise)
+
+
 def to_device(tree: Tree) -> Tree:
     """Numpy arrays of a tree as tensors."""
     return keras.tree.map_structure(keras.ops.convert_to_tensor, tree)

@@ -1,0 +1,140 @@
+"""A loaded model that composes takes: the one way from seeds to notes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.encoding.performance import VELOCITY, decode, encode
+from core.encoding.tutorial import from_triples, to_triples
+from core.errors import InputError
+from core.modeling.backend import device_kind, make_deterministic
+from core.modeling.checkpoints import Checkpoint
+from core.modeling.network import build_network
+from core.music.notes import Notes
+from core.sampling.blocks import ChunkLoop, CompositionInterrupted, run_blocks
+from core.sampling.events_loop import EventsLoop, EventsProgram
+from core.sampling.facts import SAMPLER_VERSION, least_primer_notes
+from core.sampling.finishing import finish_take
+from core.sampling.grammar import Limits
+from core.sampling.settings import TakeSettings
+from core.sampling.tutorial_loop import TutorialLoop, TutorialProgram
+from core.training.settings import TutorialSettings
+
+__all__ = ["SAMPLER_VERSION", "Composer", "CompositionInterrupted"]
+
+# Fixed for each kind of device, since products of different heights round differently: part of what `SAMPLER_VERSION`
+# stands for, like every change here that changes a take's bits.
+_EVENT_ROWS = {"cpu": 8, "gpu": 256}
+_TUTORIAL_ROWS = {"cpu": 2, "gpu": 64}
+_STEPS = 64
+
+OnTake = Callable[[int, Notes], None]
+OnLogits = Callable[[int, NDArray[np.float32]], None]
+
+
+class Composer:
+    """A model ready to compose. Takes are decided by model, seed, temperature, settings and primer alone."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        """Load the weights onto the device.
+
+        Raises:
+            CheckpointError: the checkpoint does not fit this version.
+        """
+        checkpoint.check()
+        make_deterministic()
+        self.checkpoint = checkpoint
+        self._settings = checkpoint.family_settings
+        self._seconds = 0.0
+        self._notes = 0
+        device = device_kind()
+        self._events: EventsProgram | None = None
+        self._tutorial: TutorialProgram | None = None
+        if isinstance(self._settings, TutorialSettings):
+            rows = _TUTORIAL_ROWS[device]
+            self._tutorial = TutorialProgram(checkpoint.weights, self._settings.window, rows, _STEPS)
+        else:
+            self._events = EventsProgram(build_network(self._settings), checkpoint.weights, _EVENT_ROWS[device], _STEPS)
+
+    @property
+    def notes_per_second(self) -> float:
+        """Notes of all takes so far by the time spent on them; 0 before the first."""
+        return self._notes / self._seconds if self._seconds else 0.0
+
+    def warm_up(self) -> None:
+        """Compile, so that the first take starts at once."""
+        primer = None
+        if needed := least_primer_notes(self._settings):
+            primer = Notes.of(np.arange(needed) / 2.0, np.full(needed, 0.5), np.full(needed, 60), np.full(needed, 80))
+        self.compose([(0, 1.0)], TakeSettings(length=1), primer, lambda *_: None, lambda: False)
+        self._seconds, self._notes = 0.0, 0
+
+    def compose(
+        self,
+        requests: Sequence[tuple[int, float]],
+        settings: TakeSettings,
+        primer: Notes | None,
+        on_take: OnTake,
+        interrupted: Callable[[], bool],
+        *,
+        on_logits: OnLogits | None = None,
+    ) -> None:
+        """Compose one take for each (seed, temperature).
+
+        The primer is read first and is not part of the takes, which begin at time 0; what sounds at its end is closed.
+
+        Args:
+            requests: seed and temperature of each take; `settings.temperature` is not used.
+            settings: length, top k, top p and so on; the same for all takes.
+            primer: what the takes continue; `tutorial` needs as many notes as its window has.
+            on_take: called with a take's index into `requests` and its notes as soon as it is complete.
+            interrupted: looked at after every few steps.
+            on_logits: for tests and debugging: called before `on_take` with the index and the logits of every step of
+                the take as the network gave them, float32 `[steps, events]`; slower.
+
+        Raises:
+            CompositionInterrupted: `interrupted` said so; takes handed over before are complete.
+            InputError: the primer is missing or too short (field `primer`).
+        """
+        needed = least_primer_notes(self._settings)
+        if needed and (primer is None or len(primer) < needed):
+            found = "none is given" if primer is None else f"it has {len(primer)}"
+            raise InputError.of("primer", f"primer: this model continues at least {needed} notes; {found}.")
+        traced = on_logits is not None
+        started = time.monotonic()
+        loop: ChunkLoop
+        decoded: Callable[[NDArray[np.generic]], Notes]
+        if self._tutorial is not None and primer is not None:
+            loop, decoded = TutorialLoop(self._tutorial, to_triples(primer), settings, traced=traced), from_triples
+        else:
+            assert self._events is not None
+            events = encode(primer)[:-1] if primer is not None and len(primer) else None
+            start = self._events.start(events)
+            loop = EventsLoop(self._events, start, Limits.of(settings), settings.top_k, settings.top_p, traced=traced)
+            prefix = _loudness(events)
+
+            def decoded(values: NDArray[np.generic]) -> Notes:
+                return decode(np.concatenate((prefix, values.astype(np.uint16))))
+
+        def finished(index: int, values: NDArray[np.generic], logits: NDArray[np.float32] | None) -> None:
+            notes = finish_take(decoded(values), settings)
+            self._notes += len(notes)
+            self._seconds = before + time.monotonic() - started
+            if on_logits is not None and logits is not None:
+                on_logits(index, logits)
+            on_take(index, notes)
+
+        before = self._seconds
+        run_blocks(loop, requests, finished, interrupted)
+
+
+def _loudness(primer: NDArray[np.uint16] | None) -> NDArray[np.uint16]:
+    """The velocity event that holds at the primer's end, for the take's first notes."""
+    if primer is None:
+        return np.zeros(0, np.uint16)
+    levels = primer[(primer >= VELOCITY) & (primer < VELOCITY + 32)]
+    return levels[-1:]

@@ -1,0 +1,118 @@
+"""Which events may come next, so that every take is music that can be played and has its length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from keras import ops
+
+from core.encoding.performance import BEGIN, END, NOTE_OFF, NOTE_ON, STEPS_PER_SECOND, TIME_SHIFT, VELOCITY
+from core.modeling.backend import Tensor, Tree
+from core.sampling.settings import TakeSettings
+
+_LONGEST_SILENCE = 10 * STEPS_PER_SECOND
+_LONGEST_NOTE = 20 * STEPS_PER_SECOND
+_LONGEST_RELEASE = 4 * STEPS_PER_SECOND
+_NEVER = 2**30
+_SILENT = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a take's settings ask of the grammar; times in ticks of 10 ms before the tempo factor is applied.
+
+    Attributes:
+        notes: note-ons after which only releases follow.
+        end: tick at which the take ends.
+        silence: longest time without a note-on.
+        may_end: whether the model may end the piece itself.
+    """
+
+    notes: int
+    end: int
+    silence: int
+    may_end: bool
+
+    @classmethod
+    def of(cls, settings: TakeSettings) -> Limits:
+        """Limits of a take; a length in seconds is the finished take's, so more ticks are needed at a faster tempo."""
+        if settings.length_unit == "notes":
+            return cls(int(settings.length), _NEVER, _LONGEST_SILENCE, settings.may_end_early)
+        end = max(1, round(settings.length * settings.tempo_factor * STEPS_PER_SECOND))
+        return cls(_NEVER, end, max(1, min(_LONGEST_SILENCE, end // 2)), settings.may_end_early)
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The same as scalars for the compiled loop, so that other limits need no other compilation."""
+        return {
+            "notes": np.int32(self.notes),
+            "end": np.int32(self.end),
+            "silence": np.int32(self.silence),
+            "may_end": np.bool_(self.may_end),
+        }
+
+
+def initial_grammar(rows: int) -> dict[str, np.ndarray]:
+    """The state before a take's first event: time 0, nothing sounds, nothing played."""
+    return {
+        "time": np.zeros(rows, np.int32),
+        "notes": np.zeros(rows, np.int32),
+        "last_onset": np.zeros(rows, np.int32),
+        "since": np.full((rows, 128), _SILENT, np.int32),
+        "after_velocity": np.zeros(rows, bool),
+        "done": np.zeros(rows, bool),
+    }
+
+
+def allowed_events(state: Tree, limits: Tree) -> Tensor:
+    """bool `[rows, 390]`: the events that may come next.
+
+    Ruled out are note-ons of sounding pitches, note-offs of silent ones or within the tick of their onset, a velocity
+    after a velocity, the begin of a piece, and its end unless the take may end early and has a note. No pause grows
+    beyond the limit: then a note must begin. No note lasts over 20 s: then it must be released. After the last note
+    only releases and pauses follow, for 4 s at most. Every instant has room for finitely many events, so every take
+    ends; and at least one event is always allowed.
+    """
+    time, since = state["time"][:, None], state["since"]
+    sounding = since >= 0
+    playing = (state["notes"] < limits["notes"])[:, None]
+    overdue = sounding & (time - since >= _LONGEST_NOTE)
+    must_release = ops.any(overdue, axis=-1, keepdims=True)
+    quiet_until = ops.where(
+        playing, state["last_onset"][:, None] + limits["silence"], state["last_onset"][:, None] + _LONGEST_RELEASE
+    )
+    must_play = playing & (time >= quiet_until) & ops.any(~sounding, axis=-1, keepdims=True) & ~must_release
+    free = ~must_release & ~must_play
+    held_until = ops.min(ops.where(sounding, since, _NEVER), axis=-1, keepdims=True) + _LONGEST_NOTE
+    reach = time + ops.arange(1, VELOCITY - TIME_SHIFT + 1, dtype="int32")
+    ons = ~sounding & playing & ~must_release
+    offs = ops.where(must_release, overdue, sounding & (time > since) & ~must_play)
+    shifts = (reach <= ops.minimum(quiet_until, held_until)) & free
+    velocities = playing & free & ~state["after_velocity"][:, None]
+    end = limits["may_end"] & playing & free & (state["notes"] > 0)[:, None]
+    never = ops.zeros_like(playing)
+    return ops.concatenate([ons, offs, shifts, ops.repeat(velocities, BEGIN - VELOCITY, axis=-1), never, end], axis=-1)
+
+
+def advance(state: Tree, event: Tensor, limits: Tree) -> Tree:
+    """The state after one event each, int32 `[rows]`; rows that are done stay as they are."""
+    done = state["done"]
+    event = ops.where(done, END, event)
+    is_on = event < NOTE_OFF
+    is_shift = (event >= TIME_SHIFT) & (event < VELOCITY)
+    time = state["time"] + ops.where(is_shift, event - TIME_SHIFT + 1, 0)
+    notes = state["notes"] + ops.cast(is_on, "int32")
+    last_onset = ops.where(is_on, time, state["last_onset"])
+    pitches = ops.arange(NOTE_ON, NOTE_OFF, dtype="int32")
+    since = ops.where(event[:, None] == pitches, time[:, None], state["since"])
+    since = ops.where(event[:, None] == pitches + NOTE_OFF, _SILENT, since)
+    released = ~ops.any(since >= 0, axis=-1) | (time - last_onset >= _LONGEST_RELEASE)
+    over = (event == END) | (time >= limits["end"]) | (notes >= limits["notes"]) & released
+    return {
+        "time": time,
+        "notes": notes,
+        "last_onset": last_onset,
+        "since": since,
+        "after_velocity": (event >= VELOCITY) & (event < BEGIN),
+        "done": done | over,
+    }
