@@ -50,8 +50,6 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             if archive.getinfo(_DOCUMENT).file_size > _LARGEST_DOCUMENT_BYTES:
                 raise ValueError(f"its {_DOCUMENT} is too large")
             document = json.loads(archive.read(_DOCUMENT))
-            if not isinstance(document, dict):
-                raise ValueError(f"its {_DOCUMENT} is no object")
             arrays = {
                 part.filename.removesuffix(".npy"): _read_array(archive.read(part))
                 for part in parts
@@ -61,7 +59,9 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         raise ValueError(f"it has no {_DOCUMENT}") from None
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         raise ValueError(str(error) or "it is no zip") from None
-    return document, arrays
+    if isinstance(document, dict):
+        return document, arrays
+    raise ValueError(f"its {_DOCUMENT} is no object")
 
 
 def _read_array(data: bytes) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 Tensor = Any  # Keras tensors carry no types
 Tree = Any  # dicts, tuples and lists of tensors
+Operation = TypeVar("Operation", bound=Callable[..., Any])
 
 
 def jit(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,7 +28,8 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
     if keras.backend.backend() == "jax":
         import jax
 
-        return jax.jit(function)  # type: ignore[no-any-return, unused-ignore]  # jax is typed only where installed
+        traced: Callable[..., Any] = jax.jit(function)
+        return traced
     import tensorflow as tf
 
     # TensorFlow's macOS wheels come without XLA for the CPU.
@@ -35,8 +37,16 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
     return compiled
 
 
-def value_and_gradients(function: Callable[[Tree], tuple[Tensor, Tree]], weights: Tree) -> tuple[tuple[Tensor, Tree], Tree]:
-    """`function(weights)` is `(loss, more)`; returns that and the loss's gradient by each weight. Use it inside `jit`."""
+def custom_gradient(function: Operation) -> Operation:
+    """Decorate a function that returns `(result, gradient function)`, as `keras.ops.custom_gradient` does."""
+    decorated: Operation = keras.ops.custom_gradient(function)
+    return decorated
+
+
+def value_and_gradients(
+    function: Callable[[Tree], tuple[Tensor, Tree]], weights: Tree
+) -> tuple[tuple[Tensor, Tree], Tree]:
+    """`function(weights)` is `(loss, more)`: that, and the loss's gradient by each weight. For use inside `jit`."""
     if keras.backend.backend() == "jax":
         import jax
 
@@ -50,7 +60,9 @@ def value_and_gradients(function: Callable[[Tree], tuple[Tensor, Tree]], weights
     return (loss, more), tape.gradient(loss, weights)
 
 
-def scan(step: Callable[[Tree, Tree], tuple[Tree, Tree]], carry: Tree, inputs: Tree, *, reverse: bool = False) -> tuple[Tree, Tree]:
+def scan(
+    step: Callable[[Tree, Tree], tuple[Tree, Tree]], carry: Tree, inputs: Tree, *, reverse: bool = False
+) -> tuple[Tree, Tree]:
     """Run `step(carry, input) -> (carry, output)` over the first axis of `inputs`, as `jax.lax.scan` does.
 
     `keras.ops.scan` asks under TensorFlow for outputs shaped like the carry, which no network here has.

@@ -117,17 +117,23 @@ class Checkpoint:
         settings = self.family_settings
         if self.encoding != settings.encoding:
             raise CheckpointError(
-                f"This checkpoint's encoding is {self.encoding[:40]!r}; the family {self.family} uses {settings.encoding!r}."
+                f"This checkpoint's encoding is {self.encoding[:40]!r}; the family {self.family} uses "
+                f"{settings.encoding!r}."
             )
         shapes = weight_shapes(settings)
         if sorted(shapes) != sorted(self.weights):
             differing = ", ".join(sorted(set(shapes) ^ set(self.weights))[:5])
-            raise CheckpointError(f"This checkpoint's weights are not those of its network; they differ in {differing}.")
+            raise CheckpointError(
+                f"This checkpoint's weights are not those of its network; they differ in {differing}."
+            )
         for name, shape in shapes.items():
             array = self.weights[name]
             if array.shape != shape or array.dtype != np.float32:
                 raise CheckpointError(
-                    f"This checkpoint's weight {name} is {array.dtype} of shape {array.shape}; needed is float32 of {shape}."
+                    f"This checkpoint's weight {name} is {array.dtype} of shape {array.shape}; "
+                    f"needed is float32 of {shape}."
                 )
             if not np.isfinite(array).all():
-                raise CheckpointError(f"This checkpoint's weight {name} holds values that are no numbers; it cannot be used.")
+                raise CheckpointError(
+                    f"This checkpoint's weight {name} holds values that are no numbers; it cannot be used."
+                )

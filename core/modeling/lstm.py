@@ -42,10 +42,10 @@ class LstmNetwork:
         """Logits of the event after each one; see `Network.sequence`."""
         flow = ops.take(self._table(weights), ops.transpose(events), axis=0)
         after = []
-        for layer, (h, c) in enumerate(state):
+        for layer, (first_h, first_c) in enumerate(state):
             if layer > 0:
                 flow = ops.matmul(flow, weights[f"lstm_{layer}.kernel"]) + weights[f"lstm_{layer}.bias"]
-            flow, h, c = lstm_sequence(flow, h, c, weights[f"lstm_{layer}.recurrent"])
+            flow, h, c = lstm_sequence(flow, first_h, first_c, weights[f"lstm_{layer}.recurrent"])
             after.append((h, c))
             if masks is not None:
                 flow = flow * masks[layer]
@@ -54,7 +54,11 @@ class LstmNetwork:
 
     def prepare(self, weights: Tree) -> Tree:
         """The weights, with the first layer's input products of all 390 events as a table `[390, 4 * units]`."""
-        prepared = {name: weight for name, weight in weights.items() if name not in {"embedding", "lstm_0.kernel", "lstm_0.bias"}}
+        prepared = {
+            name: weight
+            for name, weight in weights.items()
+            if name not in {"embedding", "lstm_0.kernel", "lstm_0.bias"}
+        }
         return {**prepared, "table": self._table(weights)}
 
     def step(self, prepared: Tree, event: Tensor, state: Tree) -> tuple[Tensor, Tree]:
@@ -62,10 +66,10 @@ class LstmNetwork:
         z = ops.take(prepared["table"], event, axis=0)
         after = []
         flow = z
-        for layer, (h, c) in enumerate(state):
+        for layer, (h, memory) in enumerate(state):
             if layer > 0:
                 z = ops.matmul(flow, prepared[f"lstm_{layer}.kernel"]) + prepared[f"lstm_{layer}.bias"]
-            flow, c = lstm_cell(z + ops.matmul(h, prepared[f"lstm_{layer}.recurrent"]), c)
+            flow, c = lstm_cell(z + ops.matmul(h, prepared[f"lstm_{layer}.recurrent"]), memory)
             after.append((flow, c))
         return ops.matmul(flow, prepared["output.kernel"]) + prepared["output.bias"], tuple(after)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keras import ops
 
-from core.modeling.backend import Tensor, scan
+from core.modeling.backend import Tensor, custom_gradient, scan
 
 
 def lstm_cell(z: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
@@ -22,7 +22,7 @@ def lstm_cell(z: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     return ops.sigmoid(o) * ops.tanh(c), c
 
 
-@ops.custom_gradient
+@custom_gradient
 def lstm_sequence(inputs: Tensor, h: Tensor, c: Tensor, recurrent: Tensor) -> Tensor:
     """All steps of one LSTM layer.
 

@@ -83,8 +83,9 @@ def run_blocks(
         fresh = np.zeros(loop.rows, bool)
         for row in range(loop.rows):
             if active[row] is None and waiting:
-                active[row] = index = waiting.popleft()
-                seed, temperatures[row] = requests[index]
+                begun = waiting.popleft()
+                active[row] = begun
+                seed, temperatures[row] = requests[begun]
                 generators[row], fresh[row] = Uniforms(seed), True
             generator = generators[row]
             if generator is not None:

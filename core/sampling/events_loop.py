@@ -47,7 +47,11 @@ class EventsProgram:
             padded = np.zeros(self.steps, np.int32)
             padded[: part.size] = part
             state = self.feed(self.prepared, np.repeat(padded[:, None], self.rows, axis=1), np.int32(part.size), state)
-        return {"state": state, "event": np.full(self.rows, events[-1], np.int32), "grammar": initial_grammar(self.rows)}
+        return {
+            "state": state,
+            "event": np.full(self.rows, events[-1], np.int32),
+            "grammar": initial_grammar(self.rows),
+        }
 
     def _feed(self, prepared: Tree, events: Tensor, count: Tensor, state: Tree) -> Tree:
         """Read `count` of the events `[steps, rows]` without drawing any."""
@@ -61,7 +65,9 @@ class EventsProgram:
         return state
 
     def _chunk_function(self, truncated: bool, traced: bool) -> Tree:
-        def chunk(prepared: Tree, carry: Tree, start: Tree, fresh: Tensor, limits: Tree, draw: Tree, uniforms: Tensor) -> Tree:
+        def chunk(
+            prepared: Tree, carry: Tree, start: Tree, fresh: Tensor, limits: Tree, draw: Tree, uniforms: Tensor
+        ) -> Tree:
             carry = select(fresh, start, carry)
 
             def step(carry: Tree, uniform: Tensor) -> tuple[Tree, Tree]:

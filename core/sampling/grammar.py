@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 from core.encoding.performance import BEGIN, END, NOTE_OFF, NOTE_ON, STEPS_PER_SECOND, TIME_SHIFT, VELOCITY
 from core.modeling.backend import Tensor, Tree
@@ -42,7 +43,7 @@ class Limits:
         end = max(1, round(settings.length * settings.tempo_factor * STEPS_PER_SECOND))
         return cls(_NEVER, end, max(1, min(_LONGEST_SILENCE, end // 2)), settings.may_end_early)
 
-    def tensors(self) -> dict[str, np.ndarray]:
+    def tensors(self) -> dict[str, np.generic]:
         """The same as scalars for the compiled loop, so that other limits need no other compilation."""
         return {
             "notes": np.int32(self.notes),
@@ -52,7 +53,7 @@ class Limits:
         }
 
 
-def initial_grammar(rows: int) -> dict[str, np.ndarray]:
+def initial_grammar(rows: int) -> dict[str, NDArray[np.generic]]:
     """The state before a take's first event: time 0, nothing sounds, nothing played."""
     return {
         "time": np.zeros(rows, np.int32),

@@ -86,7 +86,9 @@ class TutorialProgram:
         return lstm_cell(product + inputs[:, None, :], c)
 
     def _chunk_function(self, truncated: bool, traced: bool) -> Tree:
-        def chunk(weights: Tree, carry: Tree, start: Tree, fresh: Tensor, limits: Tree, draw: Tree, uniforms: Tensor) -> Tree:
+        def chunk(
+            weights: Tree, carry: Tree, start: Tree, fresh: Tensor, limits: Tree, draw: Tree, uniforms: Tensor
+        ) -> Tree:
             carry = select(fresh, start, carry)
 
             def step(outer: Tree, uniform: Tensor) -> tuple[Tree, Tree]:
@@ -97,7 +99,10 @@ class TutorialProgram:
                 after, triple = _draw_note(heads, carry, uniform, limits, draw, truncated)
                 after.update(h=ops.where(oldest, 0.0, h), c=ops.where(oldest, 0.0, c))
                 counts = ~carry["done"]
-                return ((slot + 1) % self.window, after), (triple, counts, heads["pitch"]) if traced else (triple, counts)
+                return ((slot + 1) % self.window, after), (triple, counts, heads["pitch"]) if traced else (
+                    triple,
+                    counts,
+                )
 
             (_, carry), drawn = scan(step, (np.int32(0), carry), uniforms)
             return carry, drawn

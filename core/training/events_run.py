@@ -39,8 +39,8 @@ class EventTraining:
         held_out = [piece for piece in corpus.pieces("validation") if len(piece)]
         if not pieces or not held_out:
             raise TrainingError(
-                f"This dataset has {len(pieces)} pieces to train on and {len(held_out)} held out; at least one of each is "
-                "needed. Import more files, so that some are held out."
+                f"This dataset has {len(pieces)} pieces to train on and {len(held_out)} held out; at least one of "
+                "each is needed. Import more files, so that some are held out."
             )
         self._windows = EventWindows(pieces[: settings.files or None], settings)
         self._streams = [encode(piece) for piece in held_out]
@@ -71,7 +71,9 @@ class EventTraining:
         resumed = read_resume(hooks, settings, self._digest)
         if resumed is not None:
             self._place, trees = resumed
-            self._weights, self._first, self._second = (to_device(trees[name]) for name in ("weights", "first", "second"))
+            self._weights, self._first, self._second = (
+                to_device(trees[name]) for name in ("weights", "first", "second")
+            )
             self._best = trees["best"]
 
     def run(self) -> TrainingResult:
@@ -103,8 +105,9 @@ class EventTraining:
         loss = float(to_numpy(loss_tensor))
         if not math.isfinite(loss):
             raise TrainingError(
-                f"The loss became {loss} at step {step + 1}. The last good checkpoint is kept. Train again with a lower "
-                f"learning rate (it is {settings.learning_rate:g}) or a smaller gradient clip (it is {settings.clip_norm:g})."
+                f"The loss became {loss} at step {step + 1}. The last good checkpoint is kept. Train again with a "
+                f"lower learning rate (it is {settings.learning_rate:g}) or a smaller gradient clip (it is "
+                f"{settings.clip_norm:g})."
             )
         place["step"] = step + 1
         place["loss_sum"] += loss
@@ -146,8 +149,8 @@ class EventTraining:
         figure = self._evaluate(self._weights, "interval")
         if not math.isfinite(figure.nats):
             raise TrainingError(
-                f"The held-out loss became {figure.nats} at step {place['step']}. The last good checkpoint is kept. Train "
-                f"again with a lower learning rate (it is {settings.learning_rate:g})."
+                f"The held-out loss became {figure.nats} at step {place['step']}. The last good checkpoint is kept. "
+                f"Train again with a lower learning rate (it is {settings.learning_rate:g})."
             )
         step = place["step"]
         figures = self._figures(figure)
@@ -184,7 +187,9 @@ class EventTraining:
             figures = {**all_pieces, "step": figures["step"]}
             self._hooks.save_checkpoint("best", self._checkpoint(self._best, figures))
         best = self._checkpoint(self._best, figures)
-        last = self._checkpoint({name: to_numpy(weight) for name, weight in self._weights.items()}, place["last_figures"])
+        last = self._checkpoint(
+            {name: to_numpy(weight) for name, weight in self._weights.items()}, place["last_figures"]
+        )
         return TrainingResult(best, last, place["step"], self._epoch(), place["step"] < self._settings.steps)
 
     def _evaluate(self, weights: Tree, which: Literal["interval", "all"]) -> HeldOut:

@@ -51,7 +51,11 @@ class Evaluator:
         self._chunk = jit(self._chunk_nats)
 
     def evaluate(
-        self, weights: Tree, streams: list[NDArray[np.uint16]], between: Callable[[HeldOut], None], start: HeldOut | None = None
+        self,
+        weights: Tree,
+        streams: list[NDArray[np.uint16]],
+        between: Callable[[HeldOut], None],
+        start: HeldOut | None = None,
     ) -> HeldOut:
         """Negative log likelihood of whole pieces.
 

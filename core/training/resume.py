@@ -57,7 +57,14 @@ def corpus_digest(corpus: Corpus) -> str:
     """SHA-256 (hex) of a dataset's notes and splits."""
     digest = hashlib.sha256()
     notes = corpus.notes
-    for column in (notes.onset_seconds, notes.duration_seconds, notes.pitch, notes.velocity, corpus.offsets, corpus.splits):
+    for column in (
+        notes.onset_seconds,
+        notes.duration_seconds,
+        notes.pitch,
+        notes.velocity,
+        corpus.offsets,
+        corpus.splits,
+    ):
         digest.update(np.ascontiguousarray(column).data)
     return digest.hexdigest()
 

@@ -31,7 +31,7 @@ class TutorialSettings(FamilySettings):
         "The network of the article: 25 notes of (pitch, step, duration) in, one LSTM of 128 units, "
         "three heads. Quick to train and a good first thing to listen to."
     )
-    presets = {"Article": {}, "Quick": {"epochs": 5}}
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"Article": {}, "Quick": {"epochs": 5}}
 
     files: int = setting(5, "Pieces", "Train on the first N training pieces; 0 means all.", ge=0, le=1_000_000)
     window: int = setting(
@@ -59,11 +59,12 @@ class LstmSettings(FamilySettings):
         "Reads and writes every key press, release, pause and loudness as an event, with an LSTM's memory of what came "
         "before. Choose it first: it is fast on a CPU and keeps time and dynamics."
     )
-    presets = {
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
         "Starter": {"embedding": 64, "units": 256, "layers": 1, "steps": 500, "evaluate_every": 100},
         "Standard": {"embedding": 128, "units": 512, "layers": 1, "steps": 6_000, "dropout": 0.1, "window": 256},
         "Large": {
-            "embedding": 256, "units": 1024, "layers": 2, "steps": 40_000, "dropout": 0.2, "window": 512, "batch_size": 64,
+            "embedding": 256, "units": 1024, "layers": 2, "steps": 40_000, "dropout": 0.2, "window": 512,
+            "batch_size": 64,
         },
     }  # fmt: skip
 

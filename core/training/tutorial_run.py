@@ -64,8 +64,8 @@ class TutorialTraining:
         if not self._starts.size:
             longest = max((len(piece) for piece in pieces), default=0)
             raise TrainingError(
-                f"No piece is longer than the window of {settings.window} notes (the longest of {len(pieces)} pieces has "
-                f"{longest}); choose a smaller window or other pieces."
+                f"No piece is longer than the window of {settings.window} notes (the longest of {len(pieces)} pieces "
+                f"has {longest}); choose a smaller window or other pieces."
             )
         # As in the article the last, smaller batch of an epoch is left out; fewer windows than a batch are one batch.
         self._batch = min(settings.batch_size, self._starts.size)
@@ -94,7 +94,9 @@ class TutorialTraining:
         resumed = read_resume(hooks, settings, self._digest)
         if resumed is not None:
             self._place, trees = resumed
-            self._weights, self._first, self._second = (to_device(trees[name]) for name in ("weights", "first", "second"))
+            self._weights, self._first, self._second = (
+                to_device(trees[name]) for name in ("weights", "first", "second")
+            )
             self._best = trees["best"]
 
     def run(self) -> TrainingResult:
@@ -129,8 +131,8 @@ class TutorialTraining:
         latest = sum(LOSS_WEIGHTS[name] * sums[name] / count for name in HEADS)
         if not math.isfinite(latest):
             raise TrainingError(
-                f"The loss became {latest} in epoch {place['epoch'] + 1}. The last good checkpoint is kept. Train again "
-                f"with a lower learning rate (it is {settings.learning_rate:g})."
+                f"The loss became {latest} in epoch {place['epoch'] + 1}. The last good checkpoint is kept. Train "
+                f"again with a lower learning rate (it is {settings.learning_rate:g})."
             )
         for name in HEADS:
             place["sums"][name] += sums[name]
@@ -151,7 +153,9 @@ class TutorialTraining:
             )
         )
 
-    def _train_steps(self, weights: Tree, first: Tree, second: Tree, windows: Tensor, corrections: Tensor) -> tuple[Tree, Tree]:
+    def _train_steps(
+        self, weights: Tree, first: Tree, second: Tree, windows: Tensor, corrections: Tensor
+    ) -> tuple[Tree, Tree]:
         """Some steps, one after the other; windows `[steps, batch, window + 1, 3]`, the target last."""
 
         def step(carry: Tree, data: Tree) -> tuple[Tree, Tree]:
@@ -179,7 +183,9 @@ class TutorialTraining:
         waited = 0 if better else place["waited"] + 1
         values = {"train_loss": loss, **{f"train_{name}": heads[name] for name in HEADS}, **held_out}
         figures = {"epoch": float(epoch), "step": float(epoch * self._batches), **values}
-        place.update(epoch=epoch, batch=0, sums=dict.fromkeys(HEADS, 0.0), held_out=None, waited=waited, last_figures=figures)
+        place.update(
+            epoch=epoch, batch=0, sums=dict.fromkeys(HEADS, 0.0), held_out=None, waited=waited, last_figures=figures
+        )
         place["over"] = epoch == settings.epochs or 0 < settings.patience <= waited
         current = _host(self._weights)
         if better:
@@ -236,7 +242,10 @@ def window_starts(pieces: list[Notes], window: int) -> tuple[NDArray[np.float32]
     """
     triples = [to_triples(piece) for piece in pieces] or [np.zeros((0, 3), np.float32)]
     offsets = np.cumsum([0, *(len(part) for part in triples)])
-    starts = [np.arange(offset, offset + max(0, len(part) - window)) for offset, part in zip(offsets[:-1], triples, strict=False)]
+    starts = [
+        np.arange(offset, offset + max(0, len(part) - window))
+        for offset, part in zip(offsets[:-1], triples, strict=False)
+    ]
     return np.concatenate(triples), np.concatenate(starts or [np.zeros(0)]).astype(np.int64)
 
 

@@ -1,0 +1,54 @@
+"""How long a training will take, before it is submitted. Light: plain arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+from core.modeling.shapes import weight_shapes
+from core.training.settings import FamilySettings, LstmSettings, TutorialSettings
+
+# One pass forward and two for the gradients, two operations for each weight and event.
+_OPERATIONS = 6.0
+# What small recurrent steps and everything beside the products leave of the large products' speed, measured on 2 cores.
+_SHARE_REACHED = {"lstm": 0.5, "tutorial": 0.18}
+# Loading, encoding and compiling.
+_START_SECONDS = 6.0
+# A held-out pass has no gradients: a third of the work for each event.
+_FORWARD_SHARE = 1 / 3
+_MOST_INTERVAL_EVENTS = 200_000
+
+
+def training_flops(settings: FamilySettings, stats: Mapping[str, float]) -> float:
+    """Floating point operations of all matrix products of a whole training, its held-out figures included.
+
+    Args:
+        settings: of any family.
+        stats: of the dataset: `notes` to train on, `held_out_events`, `windows` (`tutorial`: windows in the chosen
+            pieces). What is missing counts as 0, `windows` as `notes`.
+    """
+    products = sum(
+        prod(shape) for name, shape in weight_shapes(settings).items() if len(shape) == 2 and name != "embedding"
+    )
+    if isinstance(settings, LstmSettings):
+        # The first layer's kernel meets the 390 events of the vocabulary, not the windows' events.
+        per_event = products - prod(weight_shapes(settings)["lstm_0.kernel"])
+        events = settings.steps * settings.batch_size * settings.window
+        evaluations = -(-settings.steps // settings.evaluate_every)
+        held_out = min(stats.get("held_out_events", 0.0), _MOST_INTERVAL_EVENTS) * evaluations
+        return _OPERATIONS * per_event * (events + _FORWARD_SHARE * held_out)
+    if isinstance(settings, TutorialSettings):
+        windows = stats.get("windows", stats.get("notes", 0.0)) * settings.epochs
+        return _OPERATIONS * products * settings.window * windows
+    raise TypeError(f"no estimate is known for the family {settings.family!r}")
+
+
+def estimate_seconds(settings: FamilySettings, stats: Mapping[str, float], gflops: float) -> float:
+    """Likely seconds of a training, early stopping left out.
+
+    Args:
+        settings: of any family.
+        stats: as `training_flops` reads them.
+        gflops: the device's speed in large float32 matrix products, 10^9 operations per second (2 cores: 100 to 200).
+    """
+    return _START_SECONDS + training_flops(settings, stats) / (gflops * 1e9 * _SHARE_REACHED[settings.family])
