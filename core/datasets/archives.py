@@ -107,8 +107,8 @@ class Archive:
         limits = self._limits
         if length > limits.free_bytes + limits.expansion * packed:
             raise ArchiveError(
-                f"{self._shown} is refused: at the entry {entry.name!r} it expands to more than {limits.expansion} times "
-                "its size."
+                f"{self._shown} is refused: at the entry {entry.name!r} it expands to more than "
+                f"{limits.expansion} times its size."
             )
 
     def _check_directory(self, stream: IO[bytes]) -> None:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import re
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from core.datasets.http import open_address
+from core.datasets.waiting import alone, wait
 from core.errors import DownloadError
 
 _BLOCK_BYTES = 1 << 18
-_MOST_REDIRECTS = 5
-_FINAL_REFUSALS = {400, 401, 403, 404, 405, 406, 410, 451}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,7 @@ def download(
     wanted: Download,
     target: Path,
     *,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
     check: Callable[[], None] = lambda: None,
     rules: DownloadRules | None = None,
 ) -> Path:
@@ -72,7 +68,7 @@ def download(
     """
     work = _Work(wanted, target, progress, check, rules or DownloadRules())
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(target.with_name(target.name + ".lock"), check):
+    with alone(target.with_name(target.name + ".lock"), check):
         if target.exists() and work.is_right(target):
             return target
         work.fetch()
@@ -102,7 +98,7 @@ class _Work:
             problem = ""
             try:
                 finished = self._attempt(before)
-            except (httpx.HTTPError, httpx.StreamError, _TryAgain) as error:
+            except (httpx.HTTPError, httpx.StreamError, _TryAgainError) as error:
                 finished, problem = False, str(error) or type(error).__name__
             if finished:
                 if self.is_right(self.part, say=restarts > 0 or before == 0):
@@ -152,7 +148,7 @@ class _Work:
         elif before:
             self._forget()
             before = 0
-        with _open(self.wanted.address, headers, self.rules, self.check) as response:
+        with open_address(self.wanted.address, headers, self.rules.stall_seconds, self.check) as response:
             start = self._start_of(response, before)
             if start is None:
                 return True
@@ -166,19 +162,19 @@ class _Work:
             if self.total and before == self.total:
                 return None
             self._forget()
-            raise _TryAgain("the server has fewer bytes than expected")
+            raise _TryAgainError("the server has fewer bytes than expected")
         if status == 206:
             found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", "").strip())
             if found is None or int(found[1]) != before:
                 self._forget()
-                raise _TryAgain("the server sent another part than was asked for")
+                raise _TryAgainError("the server sent another part than was asked for")
             self._expect(int(found[3]) if found[3] != "*" else 0)
             return before
         if status == 200:
             length = response.headers.get("Content-Length", "")
             self._expect(int(length) if length.isdigit() else 0)
             return 0
-        raise _TryAgain(f"the server answered {status} {response.reason_phrase}")
+        raise _TryAgainError(f"the server answered {status} {response.reason_phrase}")
 
     def _expect(self, said: int) -> None:
         """Take the server's word for the size, unless a size is known and differs."""
@@ -199,7 +195,7 @@ class _Work:
         with self.part.open("r+b" if start else "wb") as stream:
             stream.seek(start)
             stream.truncate()
-            for block in response.iter_raw(_BLOCK_BYTES):
+            for block in response.iter_raw():
                 self.check()
                 done += len(block)
                 if done > limit:
@@ -207,7 +203,7 @@ class _Work:
                 stream.write(block)
                 self.progress(done, self.total)
         if self.total and done < self.total:
-            raise _TryAgain(f"the connection ended after {done:,} of {self.total:,} bytes")
+            raise _TryAgainError(f"the connection ended after {done:,} of {self.total:,} bytes")
         return True
 
     def _arrived(self) -> int:
@@ -232,61 +228,11 @@ class _Work:
 
     def _pause(self, fruitless: int) -> None:
         seconds = min(self.rules.backoff_seconds * 2**fruitless, self.rules.longest_backoff_seconds)
-        _wait(seconds, self.check)
+        wait(seconds, self.check)
 
 
-class _TryAgain(Exception):
+class _TryAgainError(Exception):
     """This attempt is over; the next may bring more."""
-
-
-@contextmanager
-def _open(
-    address: str, headers: dict[str, str], rules: DownloadRules, check: Callable[[], None]
-) -> Iterator[httpx.Response]:
-    """The answer to a request, redirects followed by hand: never away from HTTP, never from HTTPS to plain HTTP."""
-    with httpx.Client(timeout=rules.stall_seconds, follow_redirects=False) as client:
-        for _hop in range(_MOST_REDIRECTS + 1):
-            check()
-            with client.stream("GET", address, headers=headers) as response:
-                if not response.has_redirect_location:
-                    if response.status_code in _FINAL_REFUSALS:
-                        raise DownloadError(
-                            f"{address} cannot be downloaded: the server answered {response.status_code} "
-                            f"{response.reason_phrase}. Check the address."
-                        )
-                    yield response
-                    return
-                address = _redirected(address, response.headers["Location"])
-    raise DownloadError(f"{address} cannot be downloaded: it is redirected more than {_MOST_REDIRECTS} times.")
-
-
-def _redirected(address: str, location: str) -> str:
-    following = urljoin(address, location)
-    old, new = urlsplit(address).scheme, urlsplit(following).scheme
-    if new not in {"http", "https"} or (old == "https" and new != "https"):
-        raise DownloadError(f"{address} is redirected to {following[:200]!r}, which is refused; use its own address.")
-    return following
-
-
-@contextmanager
-def _alone(path: Path, check: Callable[[], None]) -> Iterator[None]:
-    """Hold a lock that ends with the process, however that ends."""
-    with path.open("w") as stream:
-        while True:
-            check()
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                _wait(0.5, check)
-        yield
-
-
-def _wait(seconds: float, check: Callable[[], None]) -> None:
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        check()
-        time.sleep(min(left, 0.1))
 
 
 def _digest(path: Path, check: Callable[[], None]) -> str:
