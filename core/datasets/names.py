@@ -38,3 +38,8 @@ def title_of(file_name: str) -> str:
     """A title for a file that brings none: its name without folders and ending, underscores as spaces."""
     stem, _ending = posixpath.splitext(posixpath.basename(file_name.replace("\\", "/").rstrip("/")))
     return clean_text(stem.replace("_", " "), 200) or "Untitled"
+
+
+def original_name(index: int) -> str:
+    """The name under which piece `index` lies in its dataset's zip of originals."""
+    return f"{index:06d}.mid"

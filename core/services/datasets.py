@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from core.artifacts import ArtifactStore
 from core.datasets.corpus_file import read_piece
-from core.datasets.names import clean_text
+from core.datasets.names import clean_text, original_name
 from core.datasets.settings import LONGEST_NAME, ImportSettings
 from core.errors import ConflictError, InputError, NotFoundError, StorageError
 from core.models.datasets import Dataset, Piece, Rejection
@@ -203,11 +203,6 @@ def original_midi(store: ArtifactStore, piece: Piece) -> bytes:
             raise StorageError(
                 f"The stored file of {piece.title!r} is damaged ({error}); import the dataset again."
             ) from error
-
-
-def original_name(index: int) -> str:
-    """The name under which piece `index` lies in its dataset's zip of originals."""
-    return f"{index:06d}.mid"
 
 
 def find_rejections(session: Session, dataset_id: int, *, page: int = 1, per_page: int = 50) -> Page[Rejection]:

@@ -123,9 +123,9 @@ def _copy(store: ArtifactStore, key: str, stream: IO[bytes], shown: str, limit_b
 
 
 def _needed(session: Session) -> set[int]:
-    """Numbers of the uploads that an import waits for or is reading."""
-    active = select(Dataset.source).join(Job, Dataset.job_id == Job.id)
-    sources = session.scalars(active.where(Job.state.in_([JobState.QUEUED, JobState.RUNNING])))
+    """Numbers of the uploads that an import waits for or is reading; one that has stored its pieces needs none."""
+    unfinished = select(Dataset.source).join(Job, Dataset.job_id == Job.id).where(Dataset.ready.is_(False))
+    sources = session.scalars(unfinished.where(Job.state.in_([JobState.QUEUED, JobState.RUNNING])))
     return {int(number) for source in sources for number in source.get("settings", {}).get("uploads", [])}
 
 
