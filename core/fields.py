@@ -52,7 +52,7 @@ class PersonSettings(BaseModel):
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            raise InputError(*(_problem(cls, detail) for detail in error.errors())) from None
+            raise InputError(*(field_problem(cls, detail) for detail in error.errors())) from None
 
 
 def allowed_range(field: FieldInfo) -> str:
@@ -72,13 +72,13 @@ def allowed_range(field: FieldInfo) -> str:
     return ""
 
 
-def _problem(cls: type[BaseModel], detail: ErrorDetails) -> FieldProblem:
+def field_problem(cls: type[BaseModel], detail: ErrorDetails) -> FieldProblem:
     """One pydantic error as a sentence that names the field, the value and the allowed range."""
     # A check across fields has no place of its own; its sentence begins with the field that it is about.
     said = str(detail.get("ctx", {}).get("error", detail["msg"]))
     name = str(detail["loc"][0]) if detail["loc"] else said.partition(":")[0]
     field = cls.model_fields.get(name)
-    if detail["type"] == "extra_forbidden" or field is None and detail["loc"]:
+    if detail["type"] == "extra_forbidden" or (field is None and detail["loc"]):
         known = ", ".join(cls.model_fields)
         return FieldProblem(name, f"{name}: there is no such setting; allowed are {known}.")
     if detail["type"] == "missing":

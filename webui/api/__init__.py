@@ -1,5 +1,31 @@
-"""The JSON API under /api/v1."""
+"""The JSON API under /api/v1: everything that a page can do. One file per noun; all belong to the blueprint `api`."""
 
-from apiflask import APIBlueprint
+from webui.api import (
+    datasets,
+    docs,
+    errors,
+    families,
+    generations,
+    jobs,
+    models,
+    system,
+    takes,
+    trainings,
+    uploads,
+)
+from webui.api.blueprint import api
 
-api = APIBlueprint("api", __name__, url_prefix="/api/v1")
+__all__ = [
+    "api",
+    "datasets",
+    "docs",
+    "errors",
+    "families",
+    "generations",
+    "jobs",
+    "models",
+    "system",
+    "takes",
+    "trainings",
+    "uploads",
+]

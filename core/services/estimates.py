@@ -1,0 +1,65 @@
+"""How long a training will probably take, asked before it is submitted."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.models.datasets import Dataset, Piece
+from core.models.jobs import Queue
+from core.models.workers import Worker, WorkerState
+from core.training.estimate import estimate_seconds
+from core.training.settings import FamilySettings, TutorialSettings
+
+# What large float32 products reach on the GPUs that teams have; only the order of size matters here.
+_GPU_GFLOPS = 20_000.0
+_SIDE = 768
+_REPEATS = 3
+
+
+def estimate_training(session: Session, dataset: Dataset, settings: FamilySettings) -> float:
+    """Likely seconds of a training on the worker that would take it, early stopping left out."""
+    return estimate_seconds(settings, _amounts(session, dataset, settings), _gflops(session))
+
+
+def _amounts(session: Session, dataset: Dataset, settings: FamilySettings) -> dict[str, float]:
+    """What there is to train on, as `core.training.estimate` wants it."""
+    splits = dataset.statistics.get("splits", {})
+    train, held_out = splits.get("train", {}), splits.get("validation", {})
+    amounts = {
+        "events": float(train.get("events", 0)),
+        "notes": float(train.get("notes", 0)),
+        "held_out_events": float(held_out.get("events", 0)),
+    }
+    if isinstance(settings, TutorialSettings):
+        pieces = (
+            select(Piece.notes_count)
+            .where(Piece.dataset_id == dataset.id, Piece.split == "train")
+            .order_by(Piece.index)
+            .limit(settings.files or None)
+        )
+        amounts["windows"] = float(sum(max(notes - settings.window, 0) for notes in session.scalars(pieces)))
+    return amounts
+
+
+def _gflops(session: Session) -> float:
+    working = [WorkerState.STARTING, WorkerState.READY, WorkerState.BUSY]
+    workers = session.scalars(select(Worker).where(Worker.state.in_(working)))
+    devices = [worker.device for worker in workers if Queue.TRAINING.value in worker.queues]
+    return _GPU_GFLOPS if any("GPU" in device.upper() for device in devices) else _measured_gflops()
+
+
+@cache
+def _measured_gflops() -> float:
+    """This machine's speed in large float32 products, 10^9 operations per second; takes about 20 ms, once."""
+    left = np.ones((_SIDE, _SIDE), np.float32)
+    fastest = np.inf
+    for _ in range(_REPEATS):
+        start = time.perf_counter()
+        left @ left
+        fastest = min(fastest, time.perf_counter() - start)
+    return float(2 * _SIDE**3 / fastest / 1e9)

@@ -1,0 +1,155 @@
+"""Generations and their takes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, WithJsonSchema
+
+from core.fields import setting
+from core.models.generations import Generation, Take
+from core.sampling.settings import GenerationSettings
+from core.services.primers import PrimerChoice
+from core.services.takes import LONGEST_REMARK, TAKE_ORDERS, take_file_name
+from webui.api.schemas.common import LARGEST_NUMBER, ApiInput, ApiOutput, Listing, Moment, PageQuery, SearchQuery
+from webui.api.schemas.jobs import JobOutput
+
+_APART = {"primer", "temperature"}
+
+
+def _settings_schema() -> dict[str, Any]:
+    """JSON Schema of what a person sets; the primer is a choice of its own, the temperature a list."""
+    schema = GenerationSettings.model_json_schema()
+    schema.pop("$defs", None)
+    schema["properties"] = {name: value for name, value in schema["properties"].items() if name not in _APART}
+    return schema
+
+
+class GenerationInput(ApiInput):
+    """Which model composes what."""
+
+    model: int | str = setting(..., "Model", "Number, name or start of the content hash of a model.")
+    settings: Annotated[dict[str, Any], WithJsonSchema(_settings_schema())] = setting(
+        {}, "Settings", "Seeds, temperatures, length and the rest."
+    )
+    primer: Annotated[dict[str, Any], WithJsonSchema(PrimerChoice.model_json_schema())] = setting(
+        {}, "Primer", "The music that the takes continue; the model's usual one when empty."
+    )
+    name: str = setting("", "Name", "Named after takes and model when empty.", max_length=200)
+
+
+class GenerationsQuery(SearchQuery):
+    """Which generations."""
+
+    model_id: int | None = setting(None, "Model", "Only those of this model.", ge=1, le=LARGEST_NUMBER)
+
+
+class MoreInput(ApiInput):
+    """How many more takes."""
+
+    count: int = setting(8, "Count", "New takes with new random seeds.", ge=1, le=1_000)
+
+
+class TakesQuery(PageQuery):
+    """Which takes of a generation, in which order."""
+
+    sort: str = setting("index", "Sort", f"One of {', '.join(TAKE_ORDERS)}.", max_length=30)
+    descending: bool = setting(False, "Descending", "The largest first.")
+    starred: bool | None = setting(None, "Starred", "Only those with (or without) a star.")
+    defect: bool | None = setting(None, "Defect", "Only those with (or without) a defect.")
+
+
+class ZipQuery(ApiInput):
+    """Which takes go into the zip."""
+
+    ids: str = setting("", "Takes", "Numbers of takes with commas between; empty for all.", max_length=7_000)
+
+
+class TakePatch(ApiInput):
+    """What a person says about a take."""
+
+    starred: bool | None = setting(None, "Star", "Star it, or take the star away.")
+    note: str | None = setting(None, "Remark", "A remark; an empty one removes it.", max_length=LONGEST_REMARK)
+
+
+class AudioInput(ApiInput):
+    """Which kind of audio."""
+
+    format: Literal["wav", "mp3"] = setting("mp3", "Format", "WAV or MP3.", choices={"wav": "WAV", "mp3": "MP3"})
+
+
+class AudioQuery(AudioInput):
+    """Which kind of audio is downloaded."""
+
+
+class AudioOutput(ApiOutput):
+    """Whether the audio can be downloaded, or the job that renders it."""
+
+    ready: bool
+    job: JobOutput | None
+
+
+class GenerationOutput(ApiOutput):
+    """One request: a model, sampling settings and a list of seeds."""
+
+    id: int
+    name: str
+    owner: str
+    model_id: int | None
+    model_name: str
+    model_hash: str
+    settings: dict[str, Any]
+    primer_title: str
+    takes_total: int
+    takes_done: int
+    notes_per_second: float | None
+    created_at: Moment
+    job: JobOutput | None
+
+    @classmethod
+    def of(cls, generation: Generation) -> Self:
+        """A generation as the API shows it."""
+        own = {name: getattr(generation, name) for name in cls.model_fields if name != "job"}
+        return cls(**own, job=JobOutput.of(generation.job) if generation.job else None)
+
+
+class TakeOutput(ApiOutput):
+    """One generated piece: one seed of a generation."""
+
+    id: int
+    generation_id: int
+    index: int
+    seed: int
+    temperature: float
+    file_name: str
+    size_bytes: int
+    sha256: str
+    notes: int
+    seconds: float
+    notes_per_second: float
+    pitch_class_entropy: float
+    polyphony: float
+    measures: dict[str, Any]
+    defect: str = Field(description='Empty, "silent" or "stuck".')
+    starred: bool
+    note: str
+    created_at: Moment
+
+    @classmethod
+    def of(cls, take: Take) -> Self:
+        """A take as the API shows it."""
+        renamed: dict[str, Any] = {
+            "file_name": take_file_name(take),
+            "size_bytes": take.midi_bytes,
+            "notes": take.notes_count,
+        }
+        own = {name: getattr(take, name) for name in cls.model_fields if name not in renamed}
+        return cls(**own, **renamed)
+
+
+class GenerationListing(Listing[GenerationOutput]):
+    """A page of generations."""
+
+
+class TakeListing(Listing[TakeOutput]):
+    """A page of takes."""

@@ -1,0 +1,51 @@
+"""Models."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from core.fields import setting
+from core.models.trainings import Model
+from webui.api.schemas.common import ApiInput, ApiOutput, Listing, Moment, SearchQuery
+
+
+class ModelsQuery(SearchQuery):
+    """Which models."""
+
+    reference: str = setting(
+        "", "Reference", "The one of this number, name or start of a content hash.", max_length=200
+    )
+
+
+class CheckpointQuery(ApiInput):
+    """Which of a model's checkpoints."""
+
+    which: Literal["best", "last"] = setting(
+        "best", "Which", "The best by its held-out figure, or the last.", choices={"best": "best", "last": "last"}
+    )
+
+
+class ModelOutput(ApiOutput):
+    """Architecture, weights, encoding and the settings that made them."""
+
+    id: int
+    name: str
+    owner: str
+    family: str
+    encoding: str
+    settings: dict[str, Any]
+    figures: dict[str, Any]
+    parameters: int
+    content_hash: str
+    origin: str
+    dataset_name: str
+    created_at: Moment
+
+    @classmethod
+    def of(cls, model: Model) -> Self:
+        """A model as the API shows it."""
+        return cls(**{name: getattr(model, name) for name in cls.model_fields})
+
+
+class ModelListing(Listing[ModelOutput]):
+    """A page of models."""

@@ -1,0 +1,61 @@
+"""Queues, workers and the system as a whole."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from core.models.jobs import Queue
+from core.models.workers import Worker, WorkerState
+from webui.api.schemas.common import ApiOutput, Moment
+from webui.api.schemas.jobs import JobOutput
+
+
+class WorkerOutput(ApiOutput):
+    """One worker as it shows itself."""
+
+    name: str
+    host: str
+    pid: int
+    queues: list[str]
+    device: str
+    version: str
+    state: WorkerState
+    unit_id: int | None
+    units_done: int
+    started_at: Moment
+    seen_at: Moment
+
+    @classmethod
+    def of(cls, worker: Worker) -> Self:
+        """A worker as the API shows it."""
+        return cls(**{name: getattr(worker, name) for name in cls.model_fields})
+
+
+class WorkersOutput(ApiOutput):
+    """All workers that were seen lately."""
+
+    items: list[WorkerOutput]
+
+
+class QueueOutput(ApiOutput):
+    """What waits and runs in one queue, in units."""
+
+    name: Queue
+    waiting: int
+    held: int
+    running: int
+    workers: int
+
+
+class OverviewOutput(ApiOutput):
+    """What the dashboard's first page shows."""
+
+    version: str
+    queues: list[QueueOutput]
+    workers: list[WorkerOutput]
+    running: list[JobOutput]
+    recent: list[JobOutput]
+    datasets: int
+    models: int
+    generations: int
+    upload_limit_bytes: int

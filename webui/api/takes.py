@@ -1,0 +1,141 @@
+"""Takes: list, download, star, annotate, render as audio, ask for more, repeat."""
+
+from __future__ import annotations
+
+from apiflask.schemas import FileSchema
+from flask import Response
+
+from core.errors import NotFoundError
+from core.models.jobs import Job
+from core.services import generations as generations_service
+from core.services import takes as service
+from webui.api.answers import MIDI, OWNER, bytes_answer, location, stored_answer, tell_workers
+from webui.api.blueprint import api
+from webui.api.schemas.datasets import NotesOutput
+from webui.api.schemas.generations import (
+    AudioInput,
+    AudioOutput,
+    AudioQuery,
+    GenerationOutput,
+    MoreInput,
+    TakeListing,
+    TakeOutput,
+    TakePatch,
+    TakesQuery,
+)
+from webui.api.schemas.jobs import JobOutput
+from webui.context import current_services
+
+Created = tuple[GenerationOutput, int, dict[str, str]]
+
+
+@api.get("/generations/<number:generation_id>/takes")
+@api.input(TakesQuery, location="query")
+@api.output(TakeListing)
+def list_takes(generation_id: int, query_data: TakesQuery) -> TakeListing:
+    """List the takes of a generation, filtered and sorted."""
+    with current_services().database.reading() as session:
+        generations_service.get_generation(session, generation_id)
+        page = service.find_takes(session, generation_id, **query_data.model_dump())
+        return TakeListing.of(page, TakeOutput.of)
+
+
+@api.get("/takes/<number:take_id>")
+@api.output(TakeOutput)
+def get_take(take_id: int) -> TakeOutput:
+    """Show a take with its measures."""
+    with current_services().database.reading() as session:
+        return TakeOutput.of(service.get_take(session, take_id))
+
+
+@api.patch("/takes/<number:take_id>")
+@api.input(TakePatch)
+@api.output(TakeOutput)
+def change_take(take_id: int, json_data: TakePatch) -> TakeOutput:
+    """Star a take or write a remark beside it."""
+    with current_services().database.transaction() as session:
+        take = service.get_take(session, take_id)
+        if json_data.starred is not None:
+            take = service.star_take(session, take_id, json_data.starred)
+        if json_data.note is not None:
+            take = service.annotate_take(session, take_id, json_data.note)
+        return TakeOutput.of(take)
+
+
+@api.get("/takes/<number:take_id>/midi")
+@api.output(FileSchema(type="string", format="binary"), content_type=MIDI)
+def get_take_midi(take_id: int) -> Response:
+    """Download a take as a MIDI file, which carries its seed, settings and model."""
+    services = current_services()
+    with services.database.reading() as session:
+        take = service.get_take(session, take_id)
+    return bytes_answer(services.store.read(take.midi_key), service.take_file_name(take), MIDI, take.sha256)
+
+
+@api.get("/takes/<number:take_id>/notes")
+@api.output(NotesOutput)
+def get_take_notes(take_id: int) -> NotesOutput:
+    """Give the notes of a take as columns."""
+    services = current_services()
+    with services.database.reading() as session:
+        take = service.get_take(session, take_id)
+    return NotesOutput.of(service.take_notes(services.store, take))
+
+
+@api.post("/takes/<number:take_id>/audio")
+@api.input(AudioInput)
+@api.output(AudioOutput, status_code=202, description="It is being rendered.")
+@api.doc(responses={200: "It is ready."})
+def render_take(take_id: int, json_data: AudioInput) -> tuple[AudioOutput, int]:
+    """Render a take as audio, unless it has been already."""
+    services = current_services()
+    with services.database.transaction() as session:
+        job = service.request_audio(session, services.store, take_id, json_data.format, OWNER)
+        answer = AudioOutput(ready=job is None, job=JobOutput.of(job) if job else None)
+    tell_workers(job)
+    return answer, 202 if job else 200
+
+
+@api.get("/takes/<number:take_id>/audio")
+@api.input(AudioQuery, location="query")
+@api.output(FileSchema(type="string", format="binary"), content_type="audio/*")
+def get_take_audio(take_id: int, query_data: AudioQuery) -> Response:
+    """Download a take as audio, once it is rendered."""
+    services = current_services()
+    with services.database.reading() as session:
+        take = service.get_take(session, take_id)
+    key = service.audio_key(take, query_data.format)
+    if not services.store.exists(key):
+        raise NotFoundError(f"Take {take_id} is not rendered as {query_data.format} yet; ask for its audio first.")
+    file_name = service.take_file_name(take, query_data.format)
+    return stored_answer(key, file_name, service.AUDIO_FORMATS[query_data.format])
+
+
+@api.post("/takes/<number:take_id>/more")
+@api.input(MoreInput)
+@api.output(GenerationOutput, status_code=202)
+@api.doc(responses=[409])
+def more_like_take(take_id: int, json_data: MoreInput) -> Created:
+    """Compose more takes like this one, with new random seeds."""
+    services = current_services()
+    with services.database.transaction() as session:
+        generation = generations_service.more_like(session, services.store, take_id, json_data.count, OWNER)
+        answer, job = GenerationOutput.of(generation), generation.job
+    return _created(answer, job)
+
+
+@api.post("/takes/<number:take_id>/repeat")
+@api.output(GenerationOutput, status_code=202)
+@api.doc(responses=[422])
+def repeat_take(take_id: int) -> Created:
+    """Compose this take once more: the same bytes."""
+    services = current_services()
+    with services.database.transaction() as session:
+        generation = generations_service.repeat_take(session, services.store, take_id, OWNER)
+        answer, job = GenerationOutput.of(generation), generation.job
+    return _created(answer, job)
+
+
+def _created(answer: GenerationOutput, job: Job | None) -> Created:
+    tell_workers(job)
+    return answer, 202, location("generations", answer.id)

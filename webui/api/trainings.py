@@ -1,0 +1,83 @@
+"""Trainings: submit, estimate, follow."""
+
+from __future__ import annotations
+
+from core.services import estimates
+from core.services import trainings as service
+from core.services.references import resolve_dataset
+from core.training.settings import parse_training_settings
+from webui.api.answers import OWNER, location, tell_workers
+from webui.api.blueprint import api
+from webui.api.schemas.common import PageQuery
+from webui.api.schemas.trainings import (
+    EstimateOutput,
+    PointOutput,
+    PointsOutput,
+    PointsQuery,
+    TrainingInput,
+    TrainingListing,
+    TrainingOutput,
+)
+from webui.context import current_services
+
+
+@api.get("/trainings")
+@api.input(PageQuery, location="query")
+@api.output(TrainingListing)
+def list_trainings(query_data: PageQuery) -> TrainingListing:
+    """List trainings, the newest first."""
+    with current_services().database.reading() as session:
+        page = service.find_trainings(session, page=query_data.page, per_page=query_data.per_page)
+        return TrainingListing.of(page, TrainingOutput.of)
+
+
+@api.post("/trainings")
+@api.input(TrainingInput)
+@api.output(TrainingOutput, status_code=202)
+@api.doc(responses=[409])
+def create_training(json_data: TrainingInput) -> tuple[TrainingOutput, int, dict[str, str]]:
+    """Train a model on a dataset: queue the job."""
+    with current_services().database.transaction() as session:
+        training = service.create_training(
+            session,
+            dataset_id=resolve_dataset(session, str(json_data.dataset)).id,
+            family=json_data.family,
+            preset=json_data.preset,
+            values=json_data.settings,
+            name=json_data.name,
+            owner=OWNER,
+        )
+        answer = TrainingOutput.of(training)
+        job = training.job
+    tell_workers(job)
+    return answer, 202, location("trainings", training.id)
+
+
+@api.post("/trainings/estimate")
+@api.input(TrainingInput)
+@api.output(EstimateOutput)
+def estimate_training(json_data: TrainingInput) -> EstimateOutput:
+    """Estimate how long a training will take, without queueing it."""
+    settings = parse_training_settings(json_data.family, json_data.settings, json_data.preset)
+    with current_services().database.reading() as session:
+        dataset = resolve_dataset(session, str(json_data.dataset))
+        return EstimateOutput(seconds=estimates.estimate_training(session, dataset, settings))
+
+
+@api.get("/trainings/<number:training_id>")
+@api.output(TrainingOutput)
+def get_training(training_id: int) -> TrainingOutput:
+    """Show a training."""
+    with current_services().database.reading() as session:
+        return TrainingOutput.of(service.get_training(session, training_id))
+
+
+@api.get("/trainings/<number:training_id>/points")
+@api.input(PointsQuery, location="query")
+@api.output(PointsOutput)
+def list_points(training_id: int, query_data: PointsQuery) -> PointsOutput:
+    """Give the points of a training's curves."""
+    with current_services().database.reading() as session:
+        service.get_training(session, training_id)
+        points = service.training_points(session, training_id)
+        return PointsOutput(items=[PointOutput.of(point) for point in points if point.step > query_data.after_step])
