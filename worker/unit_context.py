@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -53,6 +54,9 @@ class UnitContext:
         self._lock = threading.Lock()
         self._progress: lifecycle.Progress = {}
         self._interrupt: Interrupt | None = None
+        self._interrupted_at: float | None = None
+        # The function has ended and only its outcome is still to be written: nothing left to interrupt.
+        self.closing = False
 
     def progress(
         self,
@@ -96,24 +100,36 @@ class UnitContext:
             taken, self._progress = self._progress, {}
         return taken
 
+    def put_back_progress(self, progress: lifecycle.Progress) -> None:
+        """Undo `take_progress` after a write that failed; newer figures stay."""
+        with self._lock:
+            self._progress = {**progress, **self._progress}
+
     def interrupt(self, reason: Interrupt) -> None:
         """Ask the function to stop; called by the worker's pulse."""
         with self._lock:
+            if self._interrupted_at is None:
+                self._interrupted_at = time.monotonic()
             self._interrupt = reason if self._interrupt is None else max(self._interrupt, reason)
 
     def withdraw_pause(self) -> None:
         """Forget a pause that was taken back before the function saw it."""
         with self._lock:
             if self._interrupt is Interrupt.PAUSE:
-                self._interrupt = None
+                self._interrupt = self._interrupted_at = None
 
     @property
     def reason(self) -> Interrupt | None:
         """Why the unit shall stop, if it shall."""
         return self._interrupt
 
+    @property
+    def interrupted_at(self) -> float | None:
+        """When it was first asked to stop, by `time.monotonic()`."""
+        return self._interrupted_at
+
     def interrupted(self) -> bool:
-        """Whether the function shall stop soon: cancelled, paused, the worker stops, or the unit was given to others."""
+        """Whether the function shall stop soon: cancel, pause, the worker stops, or others have the unit now."""
         return self._interrupt is not None
 
     def check(self) -> None:

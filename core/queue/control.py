@@ -1,4 +1,4 @@
-"""What people do to a job: cancel, pause, resume, retry."""
+"""What people do to a job: cancel, pause, resume. Trying again is `core.services.jobs.retry_job`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import ConflictError, NotFoundError
 from core.models.jobs import Job, JobState, Unit, UnitState
-from core.queue.enqueue import enqueue
 from core.queue.lifecycle import cancel_waiting, settle
-from core.records.database import announce, topics_of
 
 
 def cancel(session: Session, job_id: int) -> Job:
@@ -53,49 +51,6 @@ def resume(session: Session, job_id: int) -> Job:
     job.paused = False
     _move(session, job_id, UnitState.HELD, UnitState.WAITING)
     settle(session, job)
-    return job
-
-
-def retry(session: Session, job_id: int) -> Job:
-    """A new job with the same units that points at the old one, which stays as it is.
-
-    Rows of the job's own kind (a training, a generation) are not copied here: `core.services.jobs` does that.
-
-    Raises:
-        NotFoundError: there is no such job.
-        ConflictError: the job neither failed nor was cancelled.
-    """
-    old = check_retryable(session, job_id)
-    payloads = session.scalars(select(Unit.payload).where(Unit.job_id == job_id).order_by(Unit.index)).all()
-    new = enqueue(
-        session,
-        kind=old.kind,
-        queue=old.queue,
-        title=old.title,
-        owner=old.owner,
-        payloads=payloads,
-        request=old.request,
-        priority=old.priority,
-        progress_total=old.progress_total,
-        progress_unit=old.progress_unit,
-        retry_of=old.id,
-    )
-    announce(session, *topics_of(old.id))
-    return new
-
-
-def check_retryable(session: Session, job_id: int) -> Job:
-    """The job, when it may be tried again.
-
-    Raises:
-        NotFoundError: there is no such job.
-        ConflictError: the job neither failed nor was cancelled.
-    """
-    job = locked_job(session, job_id)
-    if job.state not in {JobState.FAILED, JobState.CANCELLED}:
-        raise ConflictError(
-            f"Job {job_id} is {_standing(job)}, so it cannot be tried again; only failed and cancelled jobs can."
-        )
     return job
 
 

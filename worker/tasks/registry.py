@@ -8,6 +8,7 @@ from importlib import import_module
 from core.models.jobs import JobKind
 from worker.unit_context import UnitContext
 
+# Returns only when the unit is done; one that stops early lets `UnitInterrupted` pass.
 UnitFunction = Callable[[UnitContext], None]
 
 FUNCTIONS: dict[JobKind, str] = {

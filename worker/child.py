@@ -1,0 +1,58 @@
+"""The process that runs units: a child of the Celery worker, one at a time."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from core.artifacts import ArtifactStore
+from core.models.jobs import Queue
+from core.models.workers import WorkerState
+from core.queue.recovery import free_units_of
+from core.records.database import Database
+from core.settings import Settings
+from worker.presence import Presence
+from worker.pulse import Pulse
+from worker.retries import persist
+from worker.runner import Runner
+from worker.warm_up import warm_up
+
+# How the parent hands its command line to the children that it spawns.
+NAME_VARIABLE = "CADENZA_WORKER_NAME"
+QUEUES_VARIABLE = "CADENZA_WORKER_QUEUES"
+_logger = logging.getLogger(__name__)
+
+
+def stop_file(settings: Settings, name: str) -> Path:
+    """A file whose presence tells the child of worker `name` to stop; works when database and broker are away."""
+    return settings.run_dir / f"worker-{name}.stop"
+
+
+def start_child() -> Runner:
+    """Register, take back what an earlier process of this name held, load everything, then show as ready."""
+    settings = Settings()
+    name = os.environ[NAME_VARIABLE]
+    queues = tuple(Queue(queue) for queue in os.environ[QUEUES_VARIABLE].split(","))
+    database = Database.of(settings)
+    presence = Presence(name, queues)
+    pulse = Pulse(database, settings, presence, stop_file(settings, name))
+
+    def register() -> list[int]:
+        with database.transaction() as session:
+            presence.register(session)
+            return free_units_of(session, name, settings.attempts_limit)
+
+    freed = persist(register)
+    if freed:
+        _logger.warning("units %s of an earlier process went back to the queue", freed)
+    pulse.start()
+    device = warm_up(queues)
+
+    def show_ready() -> None:
+        with database.transaction() as session:
+            presence.show(session, WorkerState.READY, device=device)
+
+    persist(show_ready)
+    _logger.info("ready on %s", device)
+    return Runner(database, ArtifactStore.of(settings), settings, presence, pulse)

@@ -1,0 +1,94 @@
+"""`python -m worker.maintenance`: brings back what was lost, and sends tickets where units wait without one.
+
+Two of them at once do no harm: every write is conditional on what was seen.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from sqlalchemy.exc import DBAPIError
+
+from core.artifacts import ArtifactStore
+from core.errors import CadenzaError
+from core.models.jobs import Queue
+from core.queue.recovery import Observer
+from core.queue.waiting import queue_counts
+from core.records.database import Database
+from core.records.schema import require_current
+from core.services.uploads import delete_stale
+from core.settings import Settings
+from worker.names import MOST_TICKETS
+from worker.tickets import Tickets
+
+_LOOK_SECONDS = 1.0
+_HOUR_SECONDS = 3600.0
+_logger = logging.getLogger(__name__)
+
+
+class Maintenance:
+    """The rounds of one maintenance process."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._database = Database.of(settings)
+        self._store = ArtifactStore.of(settings)
+        self._tickets = Tickets(settings)
+        self._observer = Observer(self._database, settings.lost_after_seconds, settings.attempts_limit, clock)
+        self._clock = clock
+        self._clean_at = clock()
+
+    def run(self, ended: threading.Event) -> None:
+        """Make rounds until `ended` is set, whatever is away meanwhile."""
+        while not ended.wait(_LOOK_SECONDS):
+            try:
+                self.look()
+            except (DBAPIError, CadenzaError, OSError) as error:
+                _logger.warning("this round was cut short: %s", error)
+
+    def look(self) -> None:
+        """One round."""
+        recovered = self._observer.look()
+        if recovered.units:
+            _logger.warning("units %s went back to the queue: their workers fell silent", list(recovered.units))
+        if recovered.workers:
+            _logger.warning("workers %s are gone", list(recovered.workers))
+        self._top_up()
+        if self._clock() >= self._clean_at:
+            self._clean_at = self._clock() + _HOUR_SECONDS
+            delete_stale(self._database, self._store)
+
+    def _top_up(self) -> None:
+        with self._database.reading() as session:
+            counts = queue_counts(session)
+        for queue in Queue:
+            # A worker goes on by itself while units wait, so tickets only matter as far as workers are idle.
+            wanted = min(counts[queue].waiting, max(counts[queue].workers - counts[queue].running, 0), MOST_TICKETS)
+            if wanted and self._tickets.untaken(queue) == 0:
+                self._tickets.send(queue, wanted)
+
+
+def main() -> int:
+    """Make rounds until SIGTERM or SIGINT; the exit status."""
+    settings = Settings()
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    try:
+        database = Database.of(settings)
+        require_current(database)
+        database.dispose()
+    except CadenzaError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    Maintenance(settings).run(ended)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""Running units, one after the other, until none waits. However a unit ends, its outcome reaches the database."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Mapping
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from core.artifacts import ArtifactStore
+from core.errors import CadenzaError, SupersededError
+from core.models.jobs import JobKind
+from core.models.workers import WorkerState
+from core.queue import lifecycle
+from core.queue.claim import Claim, claim
+from core.queue.recovery import lose
+from core.records.database import Database
+from core.settings import Settings
+from worker.presence import Presence
+from worker.pulse import Pulse
+from worker.retries import is_transient, persist
+from worker.tasks.registry import FUNCTIONS, function_of
+from worker.unit_context import Interrupt, UnitContext, UnitInterrupted
+
+Outcome = Callable[[Session], object]
+_logger = logging.getLogger(__name__)
+
+
+class Runner:
+    """Claims units for one worker and runs them in the calling thread."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: ArtifactStore,
+        settings: Settings,
+        presence: Presence,
+        pulse: Pulse,
+        functions: Mapping[JobKind, str] = FUNCTIONS,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._settings = settings
+        self._presence = presence
+        self._pulse = pulse
+        self._functions = functions
+
+    def serve(self) -> int:
+        """Run units until none waits or the worker stops; how many were run."""
+        units = 0
+        try:
+            claimed = self._claim_next(idle=True)
+            while claimed is not None:
+                units += 1
+                claimed = self._run(claimed)
+        except SupersededError as error:
+            # Another process runs under this worker's name: it has every right to, and this one takes nothing more.
+            _logger.warning("%s", error)
+            self._pulse.stopping.set()
+        return units
+
+    def _run(self, claimed: Claim) -> Claim | None:
+        context = UnitContext(self._database, self._store, self._settings, claimed)
+        self._pulse.attach(context)
+        try:
+            outcome = self._outcome_of(context)
+            context.closing = True
+            try:
+                return persist(lambda: self._close(context, outcome))
+            except SupersededError as error:
+                _logger.warning("%s", error)
+        finally:
+            self._pulse.detach()
+        return self._claim_next(idle=False)
+
+    def _claim_next(self, idle: bool) -> Claim | None:
+        def take() -> Claim | None:
+            with self._database.exclusive() as session:
+                return self._claim(session, idle)
+
+        return persist(take, give_up=self._pulse.stopping.is_set)
+
+    def _claim(self, session: Session, idle: bool) -> Claim | None:
+        """The next unit of the first of the worker's queues that has one; shows the worker as busy or ready."""
+        claimed = None
+        if not self._pulse.stopping.is_set():
+            claims = (claim(session, queue, self._presence.name) for queue in self._presence.queues)
+            claimed = next((one for one in claims if one is not None), None)
+        if claimed is not None:
+            self._presence.show(session, WorkerState.BUSY, claimed.unit_id)
+        elif not idle:
+            self._presence.show(session, WorkerState.STOPPING if self._pulse.stopping.is_set() else WorkerState.READY)
+        return claimed
+
+    def _close(self, context: UnitContext, outcome: Outcome | None) -> Claim | None:
+        """Write how a unit ended and claim the next, in one transaction that may be repeated."""
+        progress = context.take_progress()
+        try:
+            with self._database.exclusive() as session:
+                if progress:
+                    lifecycle.save_progress(session, context.unit_id, context.attempt, progress)
+                if outcome is not None:
+                    outcome(session)
+                    self._presence.count_done(session)
+                return self._claim(session, idle=False)
+        except DBAPIError:
+            context.put_back_progress(progress)
+            raise
+
+    def _outcome_of(self, context: UnitContext) -> Outcome | None:
+        """Run the unit's function; what shall be written about it, or None when it is no longer ours."""
+        unit_id, attempt = context.unit_id, context.attempt
+        try:
+            function_of(context.claim.kind, self._functions)(context)
+        except UnitInterrupted as interrupted:
+            if interrupted.reason is Interrupt.SUPERSEDED:
+                return None
+            return lambda session: lifecycle.release(session, unit_id, attempt)
+        except SupersededError as error:
+            _logger.warning("%s", error)
+            return None
+        except Exception as error:  # noqa: BLE001  # whatever a unit raises must end as its job's failure
+            return self._failure(context, error)
+        return lambda session: lifecycle.finish(session, unit_id, attempt)
+
+    def _failure(self, context: UnitContext, error: Exception) -> Outcome:
+        trace = "".join(traceback.format_exception(error))
+        _logger.error("unit %d of job %d: %s", context.unit_id, context.job_id, trace)
+        if is_transient(error):
+            return lambda session: self._lose(session, context)
+        sentence = _sentence_of(error)
+        return lambda session: lifecycle.fail(session, context.unit_id, context.attempt, sentence, trace)
+
+    def _lose(self, session: Session, context: UnitContext) -> None:
+        job = lifecycle.lock_job_of(session, context.unit_id)
+        lose(session, job, context.unit_id, context.attempt, self._settings.attempts_limit)
+
+
+def _sentence_of(error: Exception) -> str:
+    if isinstance(error, CadenzaError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "The worker ran out of memory. Try smaller settings or a machine with more memory, then retry."
+    return (
+        f"Something went wrong that Cadenza did not expect ({type(error).__name__}: {error}). "
+        "The traceback says where; retry, and report it if it comes back."
+    )

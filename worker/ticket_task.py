@@ -1,0 +1,39 @@
+"""What a ticket does in the child process of a Celery worker; the parent imports this for the name alone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_process_init
+
+from worker.child import start_child
+from worker.names import TICKET_TASK
+from worker.runner import Runner
+
+_RESTART_PAUSE_SECONDS = 2.0
+_logger = logging.getLogger(__name__)
+_child: list[Runner] = []
+
+
+def _start(**_: Any) -> None:
+    try:
+        _child.append(start_child())
+    except BaseException:
+        # Celery would go on with a child that can do nothing; a fresh one may do better (or say the same again).
+        _logger.exception("this process cannot start")
+        time.sleep(_RESTART_PAUSE_SECONDS)
+        os._exit(1)
+
+
+def _ticket(queue: str = "", job_id: int = 0) -> int:
+    """Run what waits; the arguments are for people who watch. Returns how many units were run."""
+    _logger.debug("a ticket for the queue %s, sent for job %d", queue, job_id)
+    return _child[0].serve()
+
+
+worker_process_init.connect(_start, weak=False)
+shared_task(name=TICKET_TASK, ignore_result=True)(_ticket)
