@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from core.audio.rendering import encode_mp3, render_wav
-from worker.unit_context import UnitContext
-
 from core.records.database import announce
 from core.services.takes import audio_key, get_take
+from worker.unit_context import UnitContext
 
 
 def run(context: UnitContext) -> None:

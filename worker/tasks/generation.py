@@ -7,24 +7,24 @@ import time
 from collections import OrderedDict
 from typing import Any
 
-from core.music.measures import find_defect, measure
-from core.sampling.composer import Composer, CompositionInterrupted
-from core.sampling.version import SAMPLER_VERSION
 from sqlalchemy import select, update
-from worker.unit_context import UnitContext
 
 from core.artifacts import ArtifactStore
 from core.errors import ConflictError
 from core.modeling.checkpoints import Checkpoint
 from core.models.generations import Generation, Take
 from core.models.trainings import Model
+from core.music.measures import find_defect, measure
 from core.music.notes import Notes
 from core.music.provenance import Provenance
 from core.music.reading import read_midi
 from core.music.writing import write_midi
 from core.records.database import announce
+from core.sampling.composer import Composer, CompositionInterrupted
+from core.sampling.facts import SAMPLER_VERSION
 from core.sampling.settings import GenerationSettings, TakeSettings
 from core.services.generations import get_generation
+from worker.unit_context import UnitContext
 
 _FLUSH_SECONDS = 0.4
 _MODELS_KEPT = 3

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from core.training.hooks import TrainingInterrupted, TrainingPoint, TrainingProgress, TrainingResult
-from core.training.run import train
 from sqlalchemy import delete
-from worker.unit_context import UnitContext
 
 from core.datasets.corpus import Corpus
 from core.errors import ConflictError
@@ -17,7 +14,10 @@ from core.models.trainings import Training
 from core.models.trainings import TrainingPoint as PointRow
 from core.records.database import announce
 from core.services.trainings import get_training, keep_model
+from core.training.hooks import TrainingInterrupted, TrainingPoint, TrainingProgress, TrainingResult
+from core.training.run import train
 from core.training.settings import FAMILIES, FamilySettings
+from worker.unit_context import UnitContext
 
 
 def run(context: UnitContext) -> None:
