@@ -95,7 +95,8 @@ def encode_mp3(wav: bytes) -> bytes:
             with soundfile.SoundFile(
                 buffer, "w", rate, channels, format="MP3", bitrate_mode="CONSTANT", compression_level=0.5
             ) as target:
-                for block in source.blocks(_BLOCK_FRAMES, dtype="int16"):
+                # As floats: from 16-bit integers libsndfile 1.2 writes distorted stereo MP3.
+                for block in source.blocks(_BLOCK_FRAMES, dtype="float32"):
                     target.write(block)
     except soundfile.LibsndfileError as error:
         raise ValueError(f"these bytes are no WAV file: {error}") from error
