@@ -1,0 +1,156 @@
+"""`cadenza generate`, `cadenza repeat` and `cadenza takes`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from webui.cli.client import ApiClient
+from webui.cli.options import api_client, json_option, page_options, wait_option
+
+_FORMATS = click.Choice(["mid", "wav", "mp3"])
+
+
+@click.command()
+@click.option("--model", required=True, metavar="M", help="Number, name or start of the hash of a model.")
+@click.option("--seeds", default="0-7", show_default=True, help="0-99, or 1,5,9, or '32 random'.")
+@click.option("--temperature", default="1", show_default=True, metavar="T[,T...]", help="Several make a sweep.")
+@click.option("--notes", metavar="N", help="Length of each take in notes.")
+@click.option("--seconds", metavar="S", help="Length of each take in seconds.")
+@click.option("--top-k", metavar="K", help="Choose among the K likeliest events only; 0 means all.")
+@click.option("--top-p", metavar="P", help="Choose among the likeliest events that together have this probability.")
+@click.option("--primer", metavar="none|PIECE|FILE", help="No primer, a piece's number, or a MIDI file.")
+@click.option("--primer-notes", metavar="N", help="Notes taken from the primer's start.")
+@click.option("--instrument", metavar="0|NAME", help="General MIDI program: its number or name.")
+@click.option("--velocity", metavar="V", help="Loudness of every note, 1 to 127; 0 keeps the model's.")
+@click.option("--tempo", metavar="X", help="2 plays twice as fast.")
+@click.option("--may-end-early", is_flag=True, help="A take may end where the model ends the piece.")
+@click.option("--name", default="", help="What the generation is called.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Save each take here as it finishes.")
+@click.option("--format", "extension", type=_FORMATS, default="mid", show_default=True, help="What --out saves.")
+@wait_option
+@api_client
+def generate(client: ApiClient, model: str, name: str, wait: bool, **chosen: Any) -> None:
+    """Compose takes: one for each seed and temperature."""
+    out, extension = chosen.pop("out"), chosen.pop("extension")
+    values = {"model": model, "name": name, "primer": _primer(client, chosen), "settings": _settings(chosen)}
+    _follow(client, client.send("POST", "/generations", values), wait, out, extension)
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Save the take here.")
+@click.option("--format", "extension", type=_FORMATS, default="mid", show_default=True, help="What --out saves.")
+@wait_option
+@api_client
+def repeat(client: ApiClient, file: Path, out: Path | None, extension: str, wait: bool) -> None:
+    """Compose once more what FILE, a MIDI file of Cadenza's, says about itself."""
+    with file.open("rb") as stream:
+        generation = client.post_files("/generations/repeat", "file", [(file.name, stream)])
+    _follow(client, generation, wait, out, extension)
+
+
+@click.command()
+@click.argument("generation", metavar="GENERATION")
+@click.option("--sort", default="index", show_default=True, help="index, seed, notes, seconds or a measure.")
+@click.option("--descending", is_flag=True, help="The largest first.")
+@click.option("--starred", is_flag=True, help="Only those with a star.")
+@page_options
+@json_option
+@api_client
+def takes(client: ApiClient, generation: str, starred: bool, as_json: bool, **query: Any) -> None:
+    """List the takes of a generation."""
+    from webui.cli.numbers import number_in_path
+    from webui.cli.tables import duration, print_json, print_page
+
+    if starred:
+        query["starred"] = "true"
+    answer = client.get(f"/generations/{number_in_path(generation, 'generation')}/takes", **query)
+    if as_json:
+        print_json(answer)
+        return
+    columns = {
+        "id": lambda item: item["id"],
+        "seed": lambda item: str(item["seed"]),
+        "temperature": lambda item: f"{item['temperature']:g}",
+        "notes": lambda item: item["notes"],
+        "length": lambda item: duration(item["seconds"]),
+        "notes/s": lambda item: f"{item['notes_per_second']:.1f}",
+        "entropy": lambda item: f"{item['pitch_class_entropy']:.2f}",
+        "polyphony": lambda item: f"{item['polyphony']:.2f}",
+        "defect": lambda item: item["defect"],
+        "star": lambda item: "★" if item["starred"] else "",
+        "remark": lambda item: item["note"],
+    }
+    print_page(answer, columns, "No take is finished yet.")
+
+
+def _settings(chosen: dict[str, Any]) -> dict[str, Any]:
+    """The API's settings from the options given; what was not given is left to the API."""
+    if chosen["notes"] is not None and chosen["seconds"] is not None:
+        raise click.UsageError("--notes and --seconds exclude each other; give one of them.")
+    settings: dict[str, Any] = {"seeds": chosen["seeds"], "temperatures": chosen["temperature"]}
+    for unit in ("notes", "seconds"):
+        if chosen[unit] is not None:
+            settings |= {"length_unit": unit, "length": chosen[unit]}
+    names = {"top_k": "top_k", "top_p": "top_p", "velocity": "velocity", "tempo": "tempo_factor"}
+    settings |= {setting: chosen[option] for option, setting in names.items() if chosen[option] is not None}
+    if chosen["instrument"] is not None:
+        settings["program"] = _program(chosen["instrument"])
+    if chosen["may_end_early"]:
+        settings["may_end_early"] = True
+    return settings
+
+
+def _program(instrument: str) -> str:
+    """The program's number as text; a name may be shortened as long as one instrument fits."""
+    from core.music.names import PROGRAM_NAMES
+
+    wanted = instrument.strip().lower()
+    if wanted.removeprefix("-").isdigit():
+        return wanted
+    fitting = [number for number, name in enumerate(PROGRAM_NAMES) if name.lower() == wanted]
+    fitting = fitting or [number for number, name in enumerate(PROGRAM_NAMES) if wanted and wanted in name.lower()]
+    if len(fitting) == 1:
+        return str(fitting[0])
+    fits = ", ".join(PROGRAM_NAMES[number] for number in fitting[:6]) or "none"
+    raise click.UsageError(
+        f"--instrument {instrument!r} is refused; it fits {fits}. Give a number, 0 to 127, or one name."
+    )
+
+
+def _primer(client: ApiClient, chosen: dict[str, Any]) -> dict[str, Any]:
+    primer: str | None = chosen["primer"]
+    choice: dict[str, Any] = {}
+    if chosen["primer_notes"] is not None:
+        choice["notes"] = chosen["primer_notes"]
+    if primer is None:
+        return choice
+    if primer.lower() == "none":
+        return {**choice, "kind": "none"}
+    if primer.isascii() and primer.isdigit():
+        return {**choice, "kind": "piece", "piece_id": primer}
+    if not Path(primer).is_file():
+        raise click.UsageError(f"--primer {primer!r} is refused; give none, a piece's number, or a MIDI file.")
+    from webui.cli.uploading import upload
+
+    return {**choice, "kind": "upload", "upload_id": upload(client, [(Path(primer).name, Path(primer))])[0]}
+
+
+def _follow(client: ApiClient, generation: dict[str, Any], wait: bool, out: Path | None, extension: str) -> None:
+    job_id = generation["job"]["id"]
+    total = generation["takes_total"]
+    click.echo(
+        f"generation {generation['id']}, job {job_id}: {total:,} {'take' if total == 1 else 'takes'}",
+        err=out is not None,
+    )
+    if out is not None:
+        from webui.cli.saving import TakeSaver
+
+        TakeSaver(client, generation["id"], out, extension).save_while_running(job_id)
+    elif wait:
+        from webui.cli.following import wait_for_job
+
+        wait_for_job(client, job_id)

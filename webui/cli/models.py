@@ -1,0 +1,96 @@
+"""`cadenza models` and what can be done to a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from webui.cli.client import ApiClient, Refusal
+from webui.cli.numbers import model_by
+from webui.cli.options import api_client, json_option, page_options
+
+
+@click.group(invoke_without_command=True)
+@click.option("--search", default="", help="Only those whose name contains this text.")
+@page_options
+@json_option
+@click.option("--url", envvar="CADENZA_URL", metavar="ADDRESS", help="Server; else the one running on this data.")
+@click.pass_context
+def models(context: click.Context, search: str, page: str, per_page: str, as_json: bool, url: str | None) -> None:
+    """List the models, or do something with one."""
+    if context.invoked_subcommand is not None:
+        return
+    from webui.cli.tables import moment, print_json, print_page
+
+    answer = ApiClient.of(url).get("/models", search=search, page=page, per_page=per_page)
+    if as_json:
+        print_json(answer)
+        return
+    columns = {
+        "id": lambda item: str(item["id"]),
+        "name": lambda item: item["name"],
+        "family": lambda item: item["family"],
+        "parameters": lambda item: item["parameters"],
+        "held-out nats/event": lambda item: _figure(item["figures"].get("held_out_nats_per_event")),
+        "hash": lambda item: item["content_hash"][:12],
+        "dataset": lambda item: item["dataset_name"],
+        "created": lambda item: moment(item["created_at"]),
+    }
+    print_page(answer, columns, "There is no model yet; `cadenza train --dataset D --preset Starter` makes one.")
+
+
+@models.command()
+@click.argument("model", metavar="MODEL")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="File, or folder, to save it in.")
+@click.option("--last", is_flag=True, help="The last checkpoint instead of the best.")
+@api_client
+def download(client: ApiClient, model: str, out: Path, last: bool) -> None:
+    """Save a model's checkpoint on this machine."""
+    from webui.cli.saving import save
+
+    found = model_by(client, model)
+    target = out / f"model-{found['id']}-{found['content_hash'][:12]}.cadenza" if out.is_dir() else out
+    save(client, f"/models/{found['id']}/checkpoint", target, which="last" if last else "best")
+    click.echo(str(target.resolve()))
+
+
+@models.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--name", default="", help="What the model is called.")
+@api_client
+def upload(client: ApiClient, file: Path, name: str) -> None:
+    """Add a model from a checkpoint FILE."""
+    try:
+        with file.open("rb") as stream:
+            answer = client.post_files("/models", "file", [(file.name, stream)], **({"name": name} if name else {}))
+    except OSError as error:
+        raise Refusal(f"{str(file)!r} cannot be read: {error.strerror or error}.") from error
+    click.echo(f"model {answer['id']}: {answer['name']}")
+
+
+@models.command()
+@click.argument("model", metavar="MODEL")
+@click.argument("name")
+@api_client
+def rename(client: ApiClient, model: str, name: str) -> None:
+    """Give a model another name."""
+    answer = client.send("PATCH", f"/models/{model_by(client, model)['id']}", {"name": name})
+    click.echo(f"model {answer['id']}: {answer['name']}")
+
+
+@models.command()
+@click.argument("model", metavar="MODEL")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@api_client
+def delete(client: ApiClient, model: str, yes: bool) -> None:
+    """Delete a model; its takes stay."""
+    found = model_by(client, model)
+    if not yes:
+        click.confirm(f"Delete model {found['id']}, {found['name']!r}? Its takes stay", abort=True)
+    client.send("DELETE", f"/models/{found['id']}")
+    click.echo(f"model {found['id']} is deleted")
+
+
+def _figure(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, int | float) else ""

@@ -1,0 +1,57 @@
+"""Options that the client commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+
+from webui.cli.client import ApiClient
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def api_client(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--url` and hand the command an `ApiClient` as its first argument."""
+
+    @click.option("--url", envvar="CADENZA_URL", metavar="ADDRESS", help="Server; else the one running on this data.")
+    @wraps(command)
+    def with_client(url: str | None, **arguments: Any) -> Any:
+        return command(ApiClient.of(url), **arguments)
+
+    return with_client
+
+
+def json_option(command: Command) -> Command:
+    """Add `--json`: print the API's answer as it is, for scripts."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the API's answer, for scripts.")(command)
+
+
+def wait_option(command: Command) -> Command:
+    """Add `--wait`: stay until the job has ended."""
+    return click.option("--wait", is_flag=True, help="Show the progress until it has ended.")(command)
+
+
+def page_options(command: Command) -> Command:
+    """Add `--page` and `--per-page`."""
+    command = click.option("--per-page", default="50", show_default=True, metavar="N", help="Lines on a page.")(command)
+    return click.option("--page", default="1", show_default=True, metavar="N", help="Which page.")(command)
+
+
+def settings_of(pairs: Sequence[str]) -> dict[str, str]:
+    """Settings written as NAME=VALUE.
+
+    Raises:
+        click.UsageError: one is written otherwise, or named twice.
+    """
+    settings: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise click.UsageError(f"--set {pair!r} is refused; write NAME=VALUE, such as units=512.")
+        if name.strip() in settings:
+            raise click.UsageError(f"--set {name.strip()} is given twice; name each setting once.")
+        settings[name.strip()] = value.strip()
+    return settings

@@ -1,0 +1,39 @@
+"""`cadenza train`."""
+
+from __future__ import annotations
+
+import click
+
+from webui.cli.client import ApiClient
+from webui.cli.options import api_client, settings_of, wait_option
+
+
+@click.command()
+@click.option("--dataset", required=True, metavar="D", help="Number, name or start of the hash of a dataset.")
+@click.option("--family", default="lstm", show_default=True, help="Model family.")
+@click.option("--preset", default="", metavar="NAME", help="A preset of the family, such as Starter.")
+@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="A setting, such as units=512; repeatable.")
+@click.option("--name", default="", help="What the training and its model are called.")
+@wait_option
+@api_client
+def train(
+    client: ApiClient, dataset: str, family: str, preset: str, pairs: tuple[str, ...], name: str, wait: bool
+) -> None:
+    """Train a model on a dataset."""
+    from webui.cli.tables import duration
+
+    values = {"dataset": dataset, "family": family, "preset": preset, "settings": settings_of(pairs), "name": name}
+    seconds = client.send("POST", "/trainings/estimate", values)["seconds"]
+    click.echo(f"This will take about {duration(seconds)}.", err=True)
+    training = client.send("POST", "/trainings", values)
+    click.echo(f"training {training['id']}, job {training['job']['id']}: {training['name']}")
+    if wait:
+        from webui.cli.following import wait_for_job
+
+        wait_for_job(client, training["job"]["id"])
+        done = client.get(f"/trainings/{training['id']}")
+        click.echo(f"model {done['model_id']}: {done['name']}")
+        for figure, value in sorted(done["figures"].items()):
+            click.echo(
+                f"  {figure.replace('_', ' ')}: {value:.4f}" if isinstance(value, float) else f"  {figure}: {value}"
+            )
