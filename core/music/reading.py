@@ -153,7 +153,7 @@ def _end_at_first_release(
 ) -> NDArray[np.int64]:
     """Where notes of a pitch overlap, symusic lets a release end the oldest; let it end all, as pretty_midi does."""
     order = np.argsort(pitch, kind="stable")
-    starts, ends, pitches = onset[order], end[order], pitch[order]
+    starts, ends, pitches = onset.take(order), end.take(order), pitch.take(order)
     if not ((ends[:-1] > starts[1:]) & (pitches[:-1] == pitches[1:])).any():
         return end
     releases = np.sort((pitch.astype(np.int64) << 32) | end)
@@ -203,7 +203,9 @@ def _merge(parts: list[_Part], tempo_ticks: NDArray[np.int64], seconds_per_tick:
         onset, end, pitch, velocity = onset[order], end[order], pitch[order], velocity[order]
     together = onset[1:] == onset[:-1]
     if together.any():  # only chords can be out of order now, so only they are sorted
-        rows = np.union1d(np.flatnonzero(together), np.flatnonzero(together) + 1)
+        in_chord = np.append(together, False)
+        in_chord[1:] |= together
+        rows = np.flatnonzero(in_chord)
         order = rows[np.argsort((onset[rows] << 7) | pitch[rows], kind="stable")]
         end[rows], pitch[rows], velocity[rows] = end[order], pitch[order], velocity[order]
     start_seconds = _to_seconds(onset, tempo_ticks, seconds_per_tick)
