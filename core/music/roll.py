@@ -51,7 +51,7 @@ def roll_svg(notes: Notes, *, width: int = 320, height: int = 96, title: str = "
         for level, colour in enumerate(_COLOURS)
         if len(rows_ := kept[loudness[kept] == level])
     ]
-    stroke = f'<g fill="none" stroke-width="{max(round(row_height * 0.9, 1), 1.2)}">'
+    stroke = f'<g fill="none" stroke-width="{max(round(row_height * 0.9, 1), 1.7)}">'
     return head + stroke + "".join(paths) + "</g></svg>"
 
 
