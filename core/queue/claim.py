@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import Row, bindparam, select, text, update
 from sqlalchemy.orm import Session
 
 from core.models.base import utc_now
-from core.models.jobs import Job, JobKind, JobState, OwnerTurn, Queue, Unit, UnitState
+from core.models.jobs import Job, JobKind, JobState, Queue, Unit, UnitState
 from core.queue.lifecycle import finish
 from core.records.database import announce, topics_of
 
@@ -35,7 +35,7 @@ class Claim:
 
 # Each step of the recursion jumps to the next owner in the index ix_unit_claim, so that the cost grows with the number
 # of owners who wait and not with the number of their units.
-_NEXT_OWNER = text(
+_BEST_UNIT = text(
     """
     WITH RECURSIVE
     top AS (
@@ -57,15 +57,46 @@ _NEXT_OWNER = text(
     ),
     running AS (
         SELECT owner, count(*) AS units FROM unit WHERE queue = :queue AND state = 'running' GROUP BY owner
+    ),
+    next AS (
+        SELECT waiting.owner
+        FROM waiting
+        LEFT JOIN running ON running.owner = waiting.owner
+        LEFT JOIN owner_turn ON owner_turn.queue = :queue AND owner_turn.owner = waiting.owner
+        WHERE waiting.owner IS NOT NULL
+        ORDER BY coalesce(running.units, 0), coalesce(owner_turn.served, 0), waiting.owner
+        LIMIT 1
     )
-    SELECT waiting.owner, (SELECT priority FROM top) AS priority
-    FROM waiting
-    LEFT JOIN running ON running.owner = waiting.owner
-    LEFT JOIN owner_turn ON owner_turn.queue = :queue AND owner_turn.owner = waiting.owner
-    WHERE waiting.owner IS NOT NULL
-    ORDER BY coalesce(running.units, 0), coalesce(owner_turn.served, 0), waiting.owner
-    LIMIT 1
+    SELECT id, job_id, owner FROM unit
+    WHERE queue = :queue AND state = 'waiting'
+    AND priority = (SELECT priority FROM top) AND owner = (SELECT owner FROM next)
+    ORDER BY position, id LIMIT 1
     """
+)
+
+_COUNT_TURN = text(
+    """
+    INSERT INTO owner_turn (queue, owner, served)
+    SELECT CAST(:queue AS VARCHAR), CAST(:owner AS VARCHAR), coalesce(max(served), 0) + 1
+    FROM owner_turn WHERE queue = CAST(:queue AS VARCHAR)
+    ON CONFLICT (queue, owner) DO UPDATE SET served = excluded.served
+    """
+)
+
+_LOCK_JOB = select(Job).where(Job.id == bindparam("job_id")).with_for_update().execution_options(populate_existing=True)
+
+_START_UNIT = (
+    update(Unit)
+    .where(Unit.id == bindparam("unit_id"), Unit.state == UnitState.WAITING)
+    .values(
+        state=UnitState.RUNNING,
+        attempt=Unit.attempt + 1,
+        progressed=False,
+        worker=bindparam("by"),
+        claimed_at=bindparam("now"),
+    )
+    .returning(Unit.index, Unit.attempt, Unit.payload)
+    .execution_options(synchronize_session=False)
 )
 
 
@@ -77,25 +108,12 @@ def claim(session: Session, queue: Queue, worker: str) -> Claim | None:
         queue: the queue to serve.
         worker: name of the worker that will run it.
     """
-    while True:
-        owner = session.execute(_NEXT_OWNER, {"queue": queue.value}).first()
-        if owner is None:
-            return None
-        best = session.execute(
-            select(Unit.id, Unit.job_id)
-            .where(
-                Unit.queue == queue,
-                Unit.state == UnitState.WAITING,
-                Unit.priority == owner.priority,
-                Unit.owner == owner.owner,
-            )
-            .order_by(Unit.position, Unit.id)
-            .limit(1)
-        ).first()
-        taken = None if best is None else _take(session, best.id, best.job_id, worker)
+    while (best := session.execute(_BEST_UNIT, {"queue": queue.value}).first()) is not None:
+        taken = _take(session, best, worker)
         if taken is not None:
-            _count_turn(session, queue, taken.owner)
+            session.execute(_COUNT_TURN, {"queue": queue.value, "owner": best.owner})
             return taken
+    return None
 
 
 def finish_and_claim(session: Session, done: Claim, queue: Queue, worker: str) -> Claim | None:
@@ -108,43 +126,16 @@ def finish_and_claim(session: Session, done: Claim, queue: Queue, worker: str) -
     return claim(session, queue, worker)
 
 
-def _take(session: Session, unit_id: int, job_id: int, worker: str) -> Claim | None:
+def _take(session: Session, best: Row[Any], worker: str) -> Claim | None:
     # The job's row comes before the unit's everywhere, so that a cancel at the same moment waits and cannot deadlock.
-    job = session.scalars(
-        select(Job).where(Job.id == job_id).with_for_update().execution_options(populate_existing=True)
-    ).one_or_none()
-    row = session.execute(
-        update(Unit)
-        .where(Unit.id == unit_id, Unit.state == UnitState.WAITING)
-        .values(
-            state=UnitState.RUNNING,
-            attempt=Unit.attempt + 1,
-            progressed=False,
-            worker=worker,
-            claimed_at=utc_now(),
-        )
-        .returning(Unit.index, Unit.attempt, Unit.payload)
-        .execution_options(synchronize_session=False)
-    ).first()
+    job = session.scalars(_LOCK_JOB, {"job_id": best.job_id}).one_or_none()
+    now = utc_now()
+    row = session.execute(_START_UNIT, {"unit_id": best.id, "by": worker, "now": now}).first()
     if row is None or job is None:  # cancelled or deleted at this very moment
         return None
     if job.state is not JobState.RUNNING:
         job.state = JobState.RUNNING
-        job.started_at = job.started_at or utc_now()
+        job.started_at = job.started_at or now
     announce(session, *topics_of(job.id))
     index, attempt, payload = row
-    return Claim(unit_id, job.id, job.kind, job.queue, job.owner, job.title, index, attempt, payload)
-
-
-def _count_turn(session: Session, queue: Queue, owner: str) -> None:
-    latest = session.scalar(select(func.max(OwnerTurn.served)).where(OwnerTurn.queue == queue)) or 0
-    changed = session.execute(
-        update(OwnerTurn)
-        .where(OwnerTurn.queue == queue, OwnerTurn.owner == owner)
-        .values(served=latest + 1)
-        .returning(OwnerTurn.served)
-        .execution_options(synchronize_session=False)
-    ).first()
-    if changed is None:
-        session.add(OwnerTurn(queue=queue, owner=owner, served=latest + 1))
-        session.flush()
+    return Claim(best.id, job.id, job.kind, job.queue, best.owner, job.title, index, attempt, payload)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import BindParameter, bindparam, exists, select, update
 from sqlalchemy.orm import Session
 
 from core.errors import SupersededError
@@ -17,7 +17,25 @@ from core.models.base import utc_now
 from core.models.jobs import Job, JobState, Unit, UnitState
 from core.records.database import announce, topics_of
 
-_OPEN = (UnitState.WAITING, UnitState.HELD, UnitState.RUNNING)
+_BY_ID: BindParameter[int] = bindparam("id")
+_STANDING = select(
+    *(
+        exists().where(Unit.job_id == _BY_ID, Unit.state.in_(states)).label(name)
+        for name, states in {
+            "running": (UnitState.RUNNING,),
+            "waiting": (UnitState.WAITING, UnitState.HELD),
+            "done": (UnitState.DONE,),
+            "failed": (UnitState.FAILED,),
+            "cancelled": (UnitState.CANCELLED,),
+        }.items()
+    )
+)
+_LOCK_JOB = (
+    select(Job)
+    .where(Job.id == select(Unit.job_id).where(Unit.id == _BY_ID).scalar_subquery())
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
 
 
 class Progress(TypedDict, total=False):
@@ -143,10 +161,7 @@ def lock_job_of(session: Session, unit_id: int) -> Job:
     Raises:
         SupersededError: the job was deleted.
     """
-    job_id = select(Unit.job_id).where(Unit.id == unit_id).scalar_subquery()
-    job = session.scalars(
-        select(Job).where(Job.id == job_id).with_for_update().execution_options(populate_existing=True)
-    ).one_or_none()
+    job = session.scalars(_LOCK_JOB, {"id": unit_id}).one_or_none()
     if job is None:
         raise SupersededError(f"Unit {unit_id} was deleted.")
     return job
@@ -164,16 +179,17 @@ def cancel_waiting(session: Session, job_id: int) -> None:
 
 def settle(session: Session, job: Job) -> None:
     """Give a locked job the state that follows from its units, and announce it."""
-    if _any(session, job.id, UnitState.RUNNING):
+    units = session.execute(_STANDING, {"id": job.id}).one()
+    if units.running:
         job.state = JobState.RUNNING
-    elif _any(session, job.id, *_OPEN):
+    elif units.waiting:
         # A job that is partly done and whose next unit waits for its turn stays "running": it is under way.
-        job.state = JobState.RUNNING if _any(session, job.id, UnitState.DONE) else JobState.QUEUED
+        job.state = JobState.RUNNING if units.done else JobState.QUEUED
         job.rate = job.seconds_left = None
     elif not job.state.is_final:
-        if _any(session, job.id, UnitState.FAILED):
+        if units.failed:
             job.state = JobState.FAILED
-        elif _any(session, job.id, UnitState.CANCELLED):
+        elif units.cancelled:
             job.state = JobState.CANCELLED
         else:
             job.state = JobState.SUCCEEDED
@@ -203,7 +219,3 @@ def _change(session: Session, unit_id: int, attempt: int, **values: Any) -> None
     ).first()
     if changed is None:
         raise SupersededError(f"Attempt {attempt} no longer runs unit {unit_id}: it was given to others or ended.")
-
-
-def _any(session: Session, job_id: int, *states: UnitState) -> bool:
-    return bool(session.scalar(select(exists().where(Unit.job_id == job_id, Unit.state.in_(states)))))

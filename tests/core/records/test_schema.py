@@ -100,5 +100,5 @@ def test_tables_of_another_version_are_refused(empty: Database):
 
 def test_foreign_keys_hold_after_a_migration(empty: Database):
     schema.upgrade(empty)
-    with pytest.raises(Exception, match="(?i)foreign key"), empty.engine.begin() as connection:
+    with pytest.raises(Exception, match=r"(?i)foreign key"), empty.engine.begin() as connection:
         connection.execute(text("INSERT INTO job_log (job_id, at, level, message) VALUES (7, '2026-01-01', '', '')"))
