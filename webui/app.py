@@ -11,12 +11,11 @@ from flask_wtf.csrf import CSRFProtect
 import core
 from core.settings import Settings
 from webui.api import api
-from webui.assets import asset_url, assets, icon
+from webui.assets import assets
 from webui.context import attach_services
 from webui.guards import guard, secret_key
 from webui.pages.everything import register_pages
 from webui.problems import handle_problems
-from webui.words import FILTERS
 
 
 def create_app(settings: Settings | None = None) -> APIFlask:
@@ -50,10 +49,6 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     csrf = CSRFProtect(app)
     csrf.exempt(api)
     handle_problems(app)
-    app.jinja_env.filters.update(FILTERS)
-    app.jinja_env.globals.update(asset=asset_url, icon=icon)
-    app.jinja_env.trim_blocks = True
-    app.jinja_env.lstrip_blocks = True
     app.register_blueprint(assets)
     app.register_blueprint(api)
     register_pages(app)

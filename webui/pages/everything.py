@@ -1,15 +1,60 @@
-"""All pages of the dashboard."""
+"""All pages of the dashboard, and what their templates may use."""
 
 from __future__ import annotations
 
+import re
+
 from flask import Flask
 
-from webui.pages import overview
+from core.models.base import utc_now
+from webui.assets import asset_url, icon
+from webui.forms import as_text
+from webui.pages import (
+    datasets,
+    generations,
+    instruments,
+    jobs,
+    live,
+    models,
+    overview,
+    pieces,
+    takes,
+    trainings,
+    uploads,
+)
+from webui.pages.answers import with_args
+from webui.words import FILTERS
 
-_BLUEPRINTS = (overview.bp,)
+_PAGES = (overview, datasets, pieces, models, trainings, generations, takes, jobs, uploads, instruments, live)
 
 
 def register_pages(app: Flask) -> None:
-    """Register every page's blueprint."""
-    for blueprint in _BLUEPRINTS:
-        app.register_blueprint(blueprint)
+    """Register every page's blueprint and the templates' filters, functions and macros (as `ui`)."""
+    environment = app.jinja_env
+    environment.trim_blocks = True
+    environment.lstrip_blocks = True
+    environment.filters.update(FILTERS, spaced_range=_spaced_range)
+    environment.globals.update(
+        asset=asset_url, icon=icon, with_args=with_args, page_numbers=_page_numbers, now=utc_now, as_text=as_text
+    )
+    # A global, not an import of each template: parts of pages are rendered without the rest of their template.
+    environment.globals["ui"] = environment.get_template("macros.html").module
+    for module in _PAGES:
+        app.register_blueprint(module.bp)
+    live.attach_hub(app)
+
+
+def _page_numbers(page: int, pages: int) -> list[int | None]:
+    """The numbers that a pager shows: the ends, the neighbours, and None for each gap."""
+    shown = sorted({1, pages, *(number for number in range(page - 1, page + 2) if 1 <= number <= pages)})
+    numbers: list[int | None] = []
+    for before, number in zip([0, *shown], shown, strict=False):
+        if number - before > 1:
+            numbers.append(None)
+        numbers.append(number)
+    return numbers
+
+
+def _spaced_range(words: str) -> str:
+    """`1 to 10000000` with the thousands set apart."""
+    return re.sub(r"(?<![.\d])\d{5,}(?!\.)", lambda match: f"{int(match[0]):,}", words)

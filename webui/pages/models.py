@@ -1,0 +1,95 @@
+"""Models: the list, one model with its curves and figures, upload and download."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from core.errors import InputError
+from core.models.trainings import Training
+from core.services import models as service
+from core.services.generations import find_generations
+from core.services.trainings import find_trainings
+from core.training.settings import FAMILIES
+from webui.context import current_services
+from webui.pages.answers import done, number_arg, page, wanted_part
+from webui.pages.files import send_stored
+
+bp = Blueprint("models", __name__, url_prefix="/models")
+
+_RUNNING_SHOWN = 50
+
+
+@bp.get("")
+def index() -> Response:
+    """All models, and the trainings that are still under way."""
+    search = request.args.get("search", "")
+    with current_services().database.reading() as session:
+        recent = find_trainings(session, per_page=_RUNNING_SHOWN)
+        return page(
+            "models/index.html",
+            found=service.find_models(session, search=search, page=number_arg("page"), per_page=25),
+            search=search,
+            open_trainings=[each for each in recent.items if each.job is not None and not each.job.state.is_final],
+            limit_bytes=current_services().settings.upload_limit_bytes,
+        )
+
+
+@bp.get("/<int:model_id>")
+def show(model_id: int) -> Response:
+    """One model: figures, settings, curves, what it has made."""
+    with current_services().database.reading() as session:
+        model = service.get_model(session, model_id)
+        statement = select(Training).where(Training.model_id == model_id).order_by(Training.id.desc()).limit(1)
+        return page(
+            "models/show.html",
+            model=model,
+            training=None if wanted_part() else session.scalar(statement),
+            generations=find_generations(session, model_id=model_id, per_page=8),
+            labels=setting_labels(model.family),
+            summary=FAMILIES[model.family].summary if model.family in FAMILIES else "",
+        )
+
+
+@bp.get("/<int:model_id>/model.cadenza")
+def download(model_id: int) -> Response:
+    """The checkpoint, to be uploaded elsewhere."""
+    services = current_services()
+    with services.database.reading() as session:
+        model = service.get_model(session, model_id)
+    return send_stored(services.store, model.checkpoint_key, "application/octet-stream", f"{model.name}.cadenza")
+
+
+@bp.post("")
+def upload() -> ResponseReturnValue:
+    """Add a model from a checkpoint file."""
+    services = current_services()
+    file = request.files.get("file")
+    if file is None or not file.filename:
+        raise InputError.of("file", "file: no checkpoint was chosen; choose a .cadenza file.")
+    name = request.form.get("name", "").strip() or file.filename.removesuffix(".cadenza")
+    model = service.upload_model(services.database, services.store, file.stream.read(), name=name[:200])
+    return done(f"The model {model.name} is here.", url_for("models.show", model_id=model.id))
+
+
+@bp.post("/<int:model_id>/rename")
+def rename(model_id: int) -> ResponseReturnValue:
+    """Give it another name."""
+    with current_services().database.transaction() as session:
+        model = service.rename_model(session, model_id, request.form.get("name", ""))
+    return done(f"Renamed to {model.name}.", url_for("models.show", model_id=model_id), reload=True)
+
+
+@bp.post("/<int:model_id>/delete")
+def delete(model_id: int) -> ResponseReturnValue:
+    """Delete it; what it made stays."""
+    services = current_services()
+    service.delete_model(services.database, services.store, model_id)
+    return done("The model is deleted.", url_for("models.index"))
+
+
+def setting_labels(family: str) -> dict[str, str]:
+    """The words beside the settings of a family."""
+    cls = FAMILIES.get(family)
+    return {} if cls is None else {name: info.title or name for name, info in cls.model_fields.items()}

@@ -1,0 +1,148 @@
+"""Takes: the page of one, its picture, notes and files, star and remark, more like it, the same again."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, abort, jsonify, request, url_for
+from flask.typing import ResponseReturnValue
+
+from core.models.jobs import JobState
+from core.music.names import program_name
+from core.music.roll import roll_svg
+from core.services import takes as service
+from core.services.generations import more_like, repeat_take
+from core.services.jobs import get_job
+from webui.context import current_services
+from webui.pages.answers import done, page
+from webui.pages.files import forever, send_bytes, send_stored
+from webui.pages.generations import queued
+from webui.pages.pieces import notes_answer
+from webui.submission import send_tickets_for
+
+bp = Blueprint("takes", __name__, url_prefix="/takes")
+
+_MORE = 8
+
+
+@bp.get("/<int:take_id>")
+def show(take_id: int) -> Response:
+    """The large roll with the player, measures, provenance, remark, downloads."""
+    with current_services().database.reading() as session:
+        take = service.get_take(session, take_id)
+        before, after = service.neighbours(session, take)
+        program = int(take.generation.settings.get("program", 0))
+        return page(
+            "takes/show.html",
+            take=take,
+            generation=take.generation,
+            before=before,
+            after=after,
+            program=program,
+            instrument=program_name(program),
+        )
+
+
+@bp.get("/<int:take_id>/roll.svg")
+def roll(take_id: int) -> Response:
+    """The small picture; its address carries the take's digest, so browsers keep it for good."""
+    services = current_services()
+    with services.database.reading() as session:
+        take = service.get_take(session, take_id)
+    picture = roll_svg(service.take_notes(services.store, take), title=f"Piano roll of seed {take.seed}")
+    return forever(Response(picture, mimetype="image/svg+xml"), request)
+
+
+@bp.get("/<int:take_id>/notes.json")
+def notes_json(take_id: int) -> Response:
+    """Columns for the roll and the player."""
+    services = current_services()
+    with services.database.reading() as session:
+        take = service.get_take(session, take_id)
+    return forever(jsonify(notes_answer(service.take_notes(services.store, take))), request)
+
+
+@bp.get("/<int:take_id>/take.mid")
+def midi(take_id: int) -> Response:
+    """The MIDI file."""
+    services = current_services()
+    with services.database.reading() as session:
+        take = service.get_take(session, take_id)
+    return send_bytes(services.store.read(take.midi_key), "audio/midi", service.take_file_name(take))
+
+
+@bp.post("/<int:take_id>/star")
+def star(take_id: int) -> ResponseReturnValue:
+    """Star it, or take the star away."""
+    with current_services().database.transaction() as session:
+        take = service.star_take(session, take_id, request.form.get("starred") == "1")
+    return done("", url_for("takes.show", take_id=take_id), starred=take.starred)
+
+
+@bp.post("/<int:take_id>/note")
+def note(take_id: int) -> ResponseReturnValue:
+    """Write a remark beside it."""
+    text = request.form.get("note", "").replace("\r\n", "\n")
+    with current_services().database.transaction() as session:
+        service.annotate_take(session, take_id, text)
+    return done("The note is saved.", url_for("takes.show", take_id=take_id))
+
+
+@bp.post("/<int:take_id>/more")
+def more(take_id: int) -> ResponseReturnValue:
+    """Queue more takes with new seeds and the same settings."""
+    services = current_services()
+    with services.database.transaction() as session:
+        generation = more_like(session, services.store, take_id, _MORE)
+    return queued(generation)
+
+
+@bp.post("/<int:take_id>/repeat")
+def repeat(take_id: int) -> ResponseReturnValue:
+    """Queue the same take once more."""
+    services = current_services()
+    with services.database.transaction() as session:
+        generation = repeat_take(session, services.store, take_id)
+    return queued(generation)
+
+
+@bp.post("/<int:take_id>/audio/<extension>")
+def request_audio(take_id: int, extension: str) -> ResponseReturnValue:
+    """Ask for the take as audio: there already, or a job that makes it. With `job_id`, only look how that stands."""
+    services = current_services()
+    file = url_for("takes.audio", take_id=take_id, extension=extension)
+    asked = request.form.get("job_id", "")
+    if asked.isascii() and asked.isdigit() and len(asked) < 10:
+        return jsonify({**_standing(take_id, extension, int(asked)), "file": file})
+    with services.database.transaction() as session:
+        job = service.request_audio(session, services.store, take_id, extension)
+    if job is None:
+        return done("", file, ready=True, file=file)
+    if job.state is JobState.QUEUED:
+        send_tickets_for(services.settings, job)
+    location = url_for("jobs.show", job_id=job.id)
+    return done("The audio is being rendered.", location, ready=False, job_id=job.id, file=file)
+
+
+@bp.get("/<int:take_id>/take.<extension>")
+def audio(take_id: int, extension: str) -> Response:
+    """The audio file, once its job has made it."""
+    services = current_services()
+    if extension not in service.AUDIO_FORMATS:
+        abort(404, f"There is no {extension[:10]!r} of a take; allowed are mid, {', '.join(service.AUDIO_FORMATS)}.")
+    with services.database.reading() as session:
+        take = service.get_take(session, take_id)
+    key = service.audio_key(take, extension)
+    if not services.store.exists(key):
+        abort(404, f"The {extension.upper()} of this take is not rendered yet; ask for it on the take's page.")
+    name = service.take_file_name(take, extension)
+    return send_stored(services.store, key, service.AUDIO_FORMATS[extension], name)
+
+
+def _standing(take_id: int, extension: str, job_id: int) -> dict[str, object]:
+    """Whether the audio is there, or why it will not come."""
+    services = current_services()
+    with services.database.reading() as session:
+        take, job = service.get_take(session, take_id), get_job(session, job_id)
+    if services.store.exists(service.audio_key(take, extension)):
+        return {"ready": True}
+    failed = job.error or ("The rendering was cancelled." if job.state.is_final else "")
+    return {"ready": False, "failed": failed}

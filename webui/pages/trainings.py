@@ -1,0 +1,183 @@
+"""Trainings: the list, the form with presets and an estimate, one training with its live curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request, url_for
+from flask.typing import ResponseReturnValue
+
+from core.errors import CadenzaError, InputError
+from core.models.datasets import Dataset
+from core.models.trainings import TrainingPoint
+from core.queue.waiting import why_waiting
+from core.services import trainings as service
+from core.services.datasets import get_dataset, list_datasets
+from core.services.estimates import estimate_training
+from core.training.settings import FAMILIES, FamilySettings, parse_training_settings
+from webui.context import current_services
+from webui.forms import field_errors, form_fields, form_values, text_values
+from webui.pages.answers import done, number_arg, page
+from webui.pages.models import setting_labels
+from webui.submission import send_tickets_for
+from webui.words import duration, plural
+
+bp = Blueprint("trainings", __name__, url_prefix="/trainings")
+
+_DATASETS_OFFERED = 200
+# Beyond this, a curve's points lie closer than the screen's.
+_MOST_POINTS = 2000
+# Chart to (title of the y axis, value's name to the curve's name).
+_CURVES: dict[str, tuple[str, dict[str, str]]] = {
+    "loss": (
+        "Nats per event",
+        {"train_loss": "training", "held_out_nats_per_event": "held out", "held_out_loss": "held out"},
+    ),
+    "per-note": ("Nats per note", {"held_out_nats_per_note": "held out"}),
+    "pitch": ("Pitch", {"train_pitch": "training", "held_out_pitch": "held out"}),
+    "step": ("Step", {"train_step": "training", "held_out_step": "held out"}),
+    "duration": ("Duration", {"train_duration": "training", "held_out_duration": "held out"}),
+    "learning-rate": ("Learning rate", {"learning_rate": "learning rate"}),
+}
+
+
+@bp.get("")
+def index() -> Response:
+    """All trainings."""
+    with current_services().database.reading() as session:
+        return page("trainings/index.html", found=service.find_trainings(session, page=number_arg("page"), per_page=25))
+
+
+@bp.get("/new")
+def new() -> Response:
+    """The form of a training."""
+    family = request.args.get("family", "lstm")
+    chosen = FAMILIES.get(family) or FAMILIES["lstm"]
+    preset = request.args.get("preset", next(iter(chosen.presets)))
+    values = text_values(chosen.presets.get(preset, {}))
+    if "dataset_id" in request.args:
+        values["dataset_id"] = str(number_arg("dataset_id"))
+    return _form(chosen, preset, values, None)
+
+
+@bp.post("")
+def create() -> ResponseReturnValue:
+    """Queue a training."""
+    services = current_services()
+    family, preset = request.form.get("family", ""), request.form.get("preset", "")
+    try:
+        if family not in FAMILIES:
+            raise InputError.of("family", f"family: {family[:40]!r} is unknown; allowed are {', '.join(FAMILIES)}.")
+        with services.database.transaction() as session:
+            training = service.create_training(
+                session,
+                dataset_id=_number(request.form.get("dataset_id", ""), "dataset_id"),
+                family=family,
+                preset=preset,
+                values=form_values(FAMILIES[family]),
+                name=request.form.get("name", ""),
+            )
+            job = training.job
+    except CadenzaError as error:
+        if request.accept_mimetypes.best == "application/json" or family not in FAMILIES:
+            raise
+        return _form(FAMILIES[family], preset, dict(request.form), error)
+    if job is not None:
+        send_tickets_for(services.settings, job)
+    return done(f"The training {training.name} is queued.", url_for("trainings.show", training_id=training.id))
+
+
+@bp.get("/estimate.json")
+def estimate() -> Response:
+    """How long the training of the form as it stands will take."""
+    family = request.args.get("family", "")
+    names = FAMILIES[family].model_fields if family in FAMILIES else {}
+    values = {name: text for name, text in request.args.items() if name in names and text.strip()}
+    settings = parse_training_settings(family, values)
+    with current_services().database.reading() as session:
+        dataset = get_dataset(session, _number(request.args.get("dataset_id", ""), "dataset_id"))
+        seconds = estimate_training(session, dataset, settings)
+    return jsonify({"words": f"about {_rounded(seconds)}", "more": _extent(dataset, settings)})
+
+
+@bp.get("/<int:training_id>")
+def show(training_id: int) -> Response:
+    """One training, live."""
+    with current_services().database.reading() as session:
+        training = service.get_training(session, training_id)
+        return page(
+            "trainings/show.html",
+            training=training,
+            why=why_waiting(session, training.job) if training.job is not None else "",
+            labels=setting_labels(training.family),
+            charts=_charts_of(training.family),
+        )
+
+
+@bp.get("/<int:training_id>/<name>.json")
+def chart(training_id: int, name: str) -> Response:
+    """One chart of a training's curves."""
+    if name not in _CURVES:
+        raise InputError.of("chart", f"chart: {name!r} is unknown; allowed are {', '.join(_CURVES)}.")
+    with current_services().database.reading() as session:
+        training = service.get_training(session, training_id)
+        points = service.training_points(session, training_id)
+    title, curves = _CURVES[name]
+    if name == "loss" and training.family == "tutorial":
+        title = "Loss"
+    return jsonify({"x_title": "Step", "y_title": title, "series": _series(points, curves)})
+
+
+def _series(points: Sequence[TrainingPoint], curves: dict[str, str]) -> list[dict[str, Any]]:
+    stride = max(1, -(-len(points) // _MOST_POINTS))
+    # Thinned from the end, so that the newest point is always shown.
+    shown = list(points)[::-1][::stride][::-1]
+    series = []
+    for key, name in curves.items():
+        measured = [point for point in shown if key in point.values]
+        if measured:
+            own = {"x": [point.step for point in measured], "y": [point.values[key] for point in measured]}
+            series.append({"name": name, "dash": "solid" if len(series) == 0 else "dot", **own})
+    return series
+
+
+def _form(cls: type[FamilySettings], preset: str, values: dict[str, str], error: CadenzaError | None) -> Response:
+    with current_services().database.reading() as session:
+        datasets = [each for each in list_datasets(session, per_page=_DATASETS_OFFERED).items if each.ready]
+    return page(
+        "trainings/new.html",
+        status=200 if error is None else 422 if isinstance(error, InputError) else 409,
+        family=cls,
+        families=FAMILIES,
+        fields=form_fields(cls),
+        preset=preset,
+        presets={name: text_values(chosen) for name, chosen in cls.presets.items()},
+        values=values,
+        errors=field_errors(error),
+        datasets=datasets,
+    )
+
+
+def _charts_of(family: str) -> list[tuple[str, str]]:
+    if family == "tutorial":
+        return [("loss", "Loss"), ("pitch", "Pitch head"), ("step", "Step head"), ("duration", "Duration head")]
+    return [("loss", "Loss"), ("per-note", "Held-out loss per note"), ("learning-rate", "Learning rate")]
+
+
+def _number(text: str, field: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InputError.of(field, f"{field}: {text[:40]!r} is refused; choose one from the list.")
+    return int(text)
+
+
+def _rounded(seconds: float) -> str:
+    """An estimate does not know its seconds."""
+    step = 5 if seconds < 60 else 30 if seconds < 600 else 60 if seconds < 3600 else 600
+    return duration(max(step, round(seconds / step) * step))
+
+
+def _extent(dataset: Dataset, settings: FamilySettings) -> str:
+    pieces = int(dataset.statistics.get("splits", {}).get("train", {}).get("pieces", 0))
+    used = min(settings.files, pieces) if settings.files else pieces
+    return f"on {plural(used, 'training piece')} of {dataset.name}, with this machine's speed; early stopping may end it sooner."

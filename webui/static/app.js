@@ -1,0 +1,23 @@
+// The entry: what every page needs at once; the rest only where its elements are.
+
+import { startActions } from "./actions.js";
+import { startLive } from "./live.js";
+import { startPlayer } from "./player.js";
+import { startTimes } from "./times.js";
+
+startTimes();
+startActions();
+startLive();
+startPlayer();
+
+const modules = {
+  "[data-chart]": "./charts.js",
+  "[data-roll]": "./roll.js",
+  "[data-upload]": "./upload.js",
+  "[data-training-form], [data-generation-form], [data-import-form]": "./forms.js",
+  "[data-takes]": "./takes.js",
+  "[data-audio]": "./audio.js",
+};
+for (const [selector, path] of Object.entries(modules)) {
+  if (document.querySelector(selector)) import(path).then((module) => module.start());
+}
