@@ -1,0 +1,5 @@
+"""`python -m webui.cli` is `cadenza`."""
+
+from webui.cli import main
+
+main(prog_name="cadenza")

@@ -1,0 +1,154 @@
+"""`cadenza up`, `web`, `worker`, `maintenance` and `db`: starting the parts and preparing the database."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from core.records.database import Database
+    from core.settings import Settings
+    from webui.launcher.system import System
+
+_LOOK_SECONDS = 0.5
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """Show an error of ours as its sentence, without a traceback."""
+    from core.errors import CadenzaError
+
+    try:
+        yield
+    except CadenzaError as error:
+        click.secho(str(error), fg="red", err=True)
+        sys.exit(1)
+
+
+@click.command()
+def up() -> None:
+    """Start all parts on this machine, and keep them running until Ctrl-C."""
+    from core.settings import Settings
+    from webui.launcher.system import prepared_system
+
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: ended.set())
+    with _sentences(), prepared_system(Settings()) as system:
+        system.start()
+        _watch(system, ended)
+        click.echo("Stopping …")
+    click.echo("Stopped.")
+
+
+def _watch(system: System, ended: threading.Event) -> None:
+    """Tell what happens to the parts until `ended` is set, and start the supervisor again should it die."""
+    from core.records.database import Database
+
+    database = Database(system.settings.resolved_database_url)
+    click.echo(f"Starting on the data in {system.settings.data_dir.absolute()}; logs are in {system.settings.log_dir}.")
+    told_address = told_ready = False
+    pids: dict[str, int] = {}
+    while not ended.wait(_LOOK_SECONDS):
+        if not system.is_supervised():
+            click.echo("The supervisor died; everything is started again.")
+            system.start()
+        for name, part in system.status().items():
+            if part.pid and pids.setdefault(name, part.pid) != part.pid:
+                click.echo(f"The part {name} died and was started again.")
+                pids[name] = part.pid
+        if not told_ready:
+            missing = system.missing(database)
+            if not told_address and "web" not in missing:
+                told_address = True
+                click.echo(f"Cadenza is at {system.address}")
+            if not missing:
+                told_ready = True
+                click.echo("All parts are ready. Ctrl-C ends them.")
+    database.dispose()
+
+
+@click.command()
+def web() -> None:
+    """Run the web server alone."""
+    _become("webui.launcher.web")
+
+
+@click.command()
+@click.option("--queue", "queues", multiple=True, required=True, metavar="QUEUE", help="training, generation or light.")
+@click.option("--name", default="", help="A name that no other worker has.")
+def worker(queues: tuple[str, ...], name: str) -> None:
+    """Run one worker; give --queue several times to serve several."""
+    named = ["--name", name] if name else []
+    _become("worker", *(word for queue in queues for word in ("--queue", queue)), *named)
+
+
+@click.command()
+def maintenance() -> None:
+    """Run the process that brings back lost work; one for each installation."""
+    _become("worker.maintenance")
+
+
+@click.group()
+def db() -> None:
+    """Prepare the database."""
+
+
+@db.command()
+def upgrade() -> None:
+    """Make the tables, or bring them to this version."""
+    from core.records import schema
+
+    with _sentences(), _database() as database:
+        click.echo(f"The tables are of revision {schema.upgrade(database)}.")
+
+
+@db.command()
+@click.argument("revision")
+@click.confirmation_option(prompt="What later tables hold will be lost. Go on?")
+def downgrade(revision: str) -> None:
+    """Take the tables back to REVISION ("base" for none)."""
+    from core.records import schema
+
+    with _sentences(), _database() as database:
+        click.echo(f"The tables are of revision {schema.downgrade(database, revision) or 'none'}.")
+
+
+@db.command()
+def current() -> None:
+    """Show the tables' revision and the one that this version needs."""
+    from core.records import schema
+
+    with _sentences(), _database() as database:
+        click.echo(f"The tables are of revision {schema.current(database) or 'none'}; needed is {schema.newest()}.")
+
+
+@contextmanager
+def _database() -> Iterator[Database]:
+    from core.records.database import Database
+
+    settings = _settings()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.resolved_database_url)
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+def _settings() -> Settings:
+    from core.settings import Settings
+
+    return Settings()
+
+
+def _become(module: str, *arguments: str) -> NoReturn:
+    # The program takes this process's place: signals reach it directly, and nothing of the command line stays loaded.
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])

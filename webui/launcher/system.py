@@ -1,0 +1,235 @@
+"""A whole system as one object: start it, wait until it is ready, look at its parts, stop it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import xmlrpc.client
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from core.errors import CadenzaError
+from core.models.base import utc_now
+from core.models.workers import Worker, WorkerState
+from core.processes import end_lock_holders, lock_holder, take_lock
+from core.records import schema
+from core.records.database import Database
+from core.settings import Settings
+from webui.launcher.parts import Part, parts_of, supervisor_config
+from webui.launcher.web import address_file
+
+_STOP_SECONDS = 11.0
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class PartStatus:
+    """How a part stands, in supervisor's words ("RUNNING", "STARTING", "BACKOFF", ...); process 0 when none runs."""
+
+    state: str
+    pid: int
+
+
+class System:
+    """The parts of one installation on this machine. Made by `running_system`."""
+
+    def __init__(self, settings: Settings, parts: list[Part]) -> None:
+        self.settings = settings
+        self.parts = parts
+        self._supervisor: subprocess.Popen[bytes] | None = None
+        self._began: datetime = utc_now()
+
+    @property
+    def address(self) -> str:
+        """The web server's address, such as "http://127.0.0.1:8420"; empty until it listens."""
+        with contextlib.suppress(OSError):
+            return address_file(self.settings).read_text().strip()
+        return ""
+
+    def start(self) -> None:
+        """Start the supervisor, which starts the parts; what an earlier system left behind is ended first."""
+        run_dir = self.settings.run_dir
+        end_lock_holders(run_dir / "parts", _STOP_SECONDS)
+        _write(run_dir / "parts.json", json.dumps({part.name: part.command for part in self.parts}))
+        _write(run_dir / "supervisor.conf", supervisor_config(self.parts))
+        self._began = utc_now()
+        # A session of its own: Ctrl-C in the terminal reaches the launcher alone, which ends the rest in order.
+        self._supervisor = subprocess.Popen(
+            [sys.executable, "-m", "webui.launcher.supervise", str(run_dir / "supervisor.conf")],
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def is_supervised(self) -> bool:
+        """Whether the supervisor runs; without it the parts end."""
+        return self._supervisor is not None and self._supervisor.poll() is None
+
+    def status(self) -> dict[str, PartStatus]:
+        """How each part stands; empty while the supervisor starts."""
+        from supervisor.xmlrpc import SupervisorTransport
+
+        transport = SupervisorTransport(None, None, f"unix://{_supervisor_socket(self.settings)}")
+        proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+        try:
+            infos: Any = proxy.supervisor.getAllProcessInfo()
+        except (OSError, xmlrpc.client.Error):
+            return {}
+        finally:
+            transport.close()
+        return {info["name"]: PartStatus(info["statename"], info["pid"]) for info in infos}
+
+    def missing(self, database: Database) -> list[str]:
+        """Names of the parts that are not ready: a web server answers, a worker has loaded, others run."""
+        status = self.status()
+        with database.reading() as session:
+            loaded = set(
+                session.scalars(
+                    select(Worker.name).where(
+                        Worker.state.in_((WorkerState.READY, WorkerState.BUSY)), Worker.started_at >= self._began
+                    )
+                )
+            )
+        return [part.name for part in self.parts if not self._is_ready(part, status, loaded)]
+
+    def stop(self) -> None:
+        """End all parts, the broker last; nothing is left when this returns."""
+        if self._supervisor is not None and self._supervisor.poll() is None:
+            self._supervisor.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._supervisor.wait(_STOP_SECONDS)
+        end_lock_holders(self.settings.run_dir / "parts", 0)
+        if self._supervisor is not None:
+            self._supervisor.wait()
+        address_file(self.settings).unlink(missing_ok=True)
+
+    def _is_ready(self, part: Part, status: dict[str, PartStatus], loaded: set[str]) -> bool:
+        if part.name not in status or status[part.name].state != "RUNNING":
+            return False
+        if part.name == "web":
+            return _answers(self.address)
+        return not part.worker or part.worker in loaded
+
+    def _environment(self) -> dict[str, str]:
+        fields = {f"CADENZA_{name.upper()}": str(value) for name, value in self.settings.model_dump().items()}
+        return {
+            **os.environ,
+            **fields,
+            "CADENZA_DATA_DIR": str(self.settings.data_dir.absolute()),
+            "CADENZA_LAUNCHER_RUN": str(self.settings.run_dir),
+            "CADENZA_LAUNCHER_LOGS": str(self.settings.log_dir),
+            "CADENZA_LAUNCHER_SOCKET": str(_supervisor_socket(self.settings)),
+            "CADENZA_LAUNCHER_PYTHON": sys.executable,
+            "PYTHONUNBUFFERED": "1",
+        }
+
+
+@contextmanager
+def prepared_system(settings: Settings) -> Iterator[System]:
+    """A system with a migrated database that only this process may start; stopped at the end.
+
+    Raises:
+        CadenzaError: another system runs on the same data, or the database is of a version that is not known.
+    """
+    _make_folders(settings)
+    lock = settings.run_dir / "up.lock"
+    held = take_lock(lock)
+    system = System(settings, parts_of(settings))
+    if held is None:
+        where = system.address or "an address that it has not told yet"
+        raise CadenzaError(
+            f"Cadenza already runs on the data in {settings.data_dir} (process {lock_holder(lock)}, {where}). "
+            "Stop it first, or set CADENZA_DATA_DIR to another folder."
+        )
+    try:
+        database = Database(settings.resolved_database_url)
+        schema.upgrade(database)
+        database.dispose()
+        try:
+            yield system
+        finally:
+            system.stop()
+    finally:
+        os.close(held)
+
+
+@contextmanager
+def running_system(settings: Settings, ready_seconds: float = 180.0) -> Iterator[System]:
+    """A system that is up: the web server answers and all workers have loaded. Stopped, without orphans, at the end.
+
+    Raises:
+        CadenzaError: another system runs on the same data, or a part did not get ready in time; the message tells the
+            end of its log.
+    """
+    with prepared_system(settings) as system:
+        system.start()
+        database = Database(settings.resolved_database_url)
+        try:
+            deadline = time.monotonic() + ready_seconds
+            while missing := system.missing(database):
+                if time.monotonic() > deadline or not system.is_supervised():
+                    raise CadenzaError(_not_ready(settings, missing, ready_seconds))
+                time.sleep(_POLL_SECONDS)
+        finally:
+            database.dispose()
+        yield system
+
+
+def _not_ready(settings: Settings, missing: list[str], seconds: float) -> str:
+    told = [f"These parts were not ready after {seconds:.0f} s: {', '.join(missing)}."]
+    for name in missing:
+        log = settings.log_dir / f"{name}.log"
+        with contextlib.suppress(OSError):
+            lines = log.read_text(errors="replace").splitlines()[-8:]
+            told.append("\n".join([f"The end of {log}:", *lines]))
+    return "\n".join(told)
+
+
+def _answers(address: str) -> bool:
+    if not address:
+        return False
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(address, timeout=5):
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code < 500
+    except OSError:
+        return False
+
+
+def _supervisor_socket(settings: Settings) -> Path:
+    # supervisor appends its process number for a moment, so the name is short.
+    return settings.valkey_socket.parent / "sv.sock"
+
+
+def _make_folders(settings: Settings) -> None:
+    for folder in (settings.run_dir, settings.log_dir, settings.data_dir / "valkey", settings.valkey_socket.parent):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    sockets = settings.valkey_socket.parent
+    if sockets.stat().st_uid != os.getuid():
+        raise CadenzaError(
+            f"The folder {sockets} belongs to somebody else; remove it or set a shorter CADENZA_DATA_DIR."
+        )
+    sockets.chmod(0o700)
+
+
+def _write(path: Path, content: str) -> None:
+    aside = path.with_name(f"{path.name}.part")
+    aside.write_text(content)
+    aside.replace(path)

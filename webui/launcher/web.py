@@ -1,0 +1,139 @@
+"""`python -m webui.launcher.web`: the web server, one process with many threads."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from gunicorn.app.base import BaseApplication
+
+from core.errors import CadenzaError
+from core.settings import Settings
+
+# Every open page that listens for changes holds a thread; threads are made only when needed.
+_THREADS = 400
+_GRACE_SECONDS = 2
+_PORT_PATIENCE_SECONDS = 4.0
+
+
+def address_file(settings: Settings) -> Path:
+    """The file that holds the address of the running web server."""
+    return settings.run_dir / "address"
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal says otherwise.
+
+    Raises:
+        CadenzaError: the host is not this machine's own; there are no accounts yet.
+    """
+    port = _choose_port(settings)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    _Server(settings, f"{host}:{port}", f"http://{host}:{port}").run()
+
+
+class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    def __init__(self, settings: Settings, bind: str, address: str) -> None:
+        self._settings = settings
+        self._bind = bind
+        self._address = address
+        super().__init__()
+
+    def load_config(self) -> None:
+        options: dict[str, Any] = {
+            "bind": self._bind,
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": _THREADS,
+            "worker_connections": 4 * _THREADS,
+            "keepalive": 30,
+            "timeout": 60,
+            "graceful_timeout": _GRACE_SECONDS,
+            "loglevel": self._settings.log_level.lower(),
+            "errorlog": "-",
+            "control_socket_disable": True,
+            "when_ready": self._tell_address,
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        from webui.app import create_app
+
+        return create_app(self._settings)
+
+    def _tell_address(self, _server: object) -> None:
+        path = address_file(self._settings)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_suffix(".part")
+        aside.write_text(self._address)
+        aside.replace(path)
+
+
+def _choose_port(settings: Settings) -> int:
+    """The port of the last time, else the wanted one, else any free one."""
+    _check_loopback(settings.host)
+    wanted = settings.port
+    with contextlib.suppress(OSError, ValueError):
+        before = urlsplit(address_file(settings).read_text().strip()).port or 0
+        # One that was free to choose stays where the open pages look for it; a fixed one may have been changed since.
+        wanted = wanted or before
+    # A server that was just killed may hold the port for a moment.
+    deadline = time.monotonic() + (_PORT_PATIENCE_SECONDS if address_file(settings).exists() else 0)
+    while wanted:
+        if _is_free(settings.host, wanted):
+            return wanted
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    with _socket_of(settings.host) as free:
+        free.bind((settings.host, 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def _is_free(host: str, port: int) -> bool:
+    with _socket_of(host) as probe:
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+def _socket_of(host: str) -> socket.socket:
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return made
+
+
+def _check_loopback(host: str) -> None:
+    try:
+        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise CadenzaError(
+            f"CADENZA_HOST is {host!r}, but there are no accounts yet, so the server listens on this machine alone: "
+            "use 127.0.0.1, ::1 or localhost."
+        )
+
+
+def main() -> int:
+    """Serve the installation of the environment; the exit status."""
+    try:
+        serve(Settings())
+    except CadenzaError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
