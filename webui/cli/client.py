@@ -5,25 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO, Any
+from types import TracebackType
+from typing import IO, Any, Self
 from urllib.parse import urlsplit
 
-import click
 import httpx
+
+from webui.cli.refusal import Refusal
 
 _PREFIX = "/api/v1"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _RETRY_SECONDS = 20.0
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 _START_IT = "start it with `cadenza up` or `make run`, or name its address with --url."
-
-
-class Refusal(click.ClickException):
-    """What the server refused, or why it cannot be asked; shown in red, exit code 1."""
-
-    def show(self, file: IO[Any] | None = None) -> None:
-        """Print the sentence on stderr."""
-        click.secho(self.format_message(), fg="red", err=True, file=file)
 
 
 class ApiClient:
@@ -55,6 +49,15 @@ class ApiClient:
         if not found:
             raise Refusal(f"Cadenza is not running on the data in {settings.data_dir}: {_START_IT}")
         return cls(found)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        self._http.close()
 
     def get(self, path: str, **query: Any) -> Any:
         """The answer to a question, as JSON values.

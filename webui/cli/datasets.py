@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from webui.cli.client import ApiClient
 from webui.cli.options import api_client, json_option, page_options, wait_option
+
+if TYPE_CHECKING:
+    from webui.cli.client import ApiClient
 
 
 @click.command("import")

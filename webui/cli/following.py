@@ -11,7 +11,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-from webui.cli.client import ApiClient, Refusal
+from webui.cli.client import ApiClient
+from webui.cli.refusal import Refusal
 from webui.cli.tables import duration
 
 FINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})

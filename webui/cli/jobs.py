@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from webui.cli.client import ApiClient, Refusal
 from webui.cli.numbers import number_in_path
 from webui.cli.options import api_client, json_option, page_options, wait_option
+from webui.cli.refusal import Refusal
+
+if TYPE_CHECKING:
+    from webui.cli.client import ApiClient
 
 _POLL_SECONDS = 0.5
 _LINES = 1_000

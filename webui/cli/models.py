@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from webui.cli.client import ApiClient, Refusal
 from webui.cli.numbers import model_by
 from webui.cli.options import api_client, json_option, page_options
+from webui.cli.refusal import Refusal
+
+if TYPE_CHECKING:
+    from webui.cli.client import ApiClient
 
 
 @click.group(invoke_without_command=True)
@@ -21,9 +25,11 @@ def models(context: click.Context, search: str, page: str, per_page: str, as_jso
     """List the models, or do something with one."""
     if context.invoked_subcommand is not None:
         return
+    from webui.cli.client import ApiClient
     from webui.cli.tables import moment, print_json, print_page
 
-    answer = ApiClient.of(url).get("/models", search=search, page=page, per_page=per_page)
+    with ApiClient.of(url) as client:
+        answer = client.get("/models", search=search, page=page, per_page=per_page)
     if as_json:
         print_json(answer)
         return

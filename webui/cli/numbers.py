@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from webui.cli.client import ApiClient
+if TYPE_CHECKING:
+    from webui.cli.client import ApiClient
 
 
 def number_in_path(text: str, noun: str) -> int:

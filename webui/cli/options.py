@@ -8,8 +8,6 @@ from typing import Any, TypeVar
 
 import click
 
-from webui.cli.client import ApiClient
-
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -19,7 +17,10 @@ def api_client(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--url", envvar="CADENZA_URL", metavar="ADDRESS", help="Server; else the one running on this data.")
     @wraps(command)
     def with_client(url: str | None, **arguments: Any) -> Any:
-        return command(ApiClient.of(url), **arguments)
+        from webui.cli.client import ApiClient
+
+        with ApiClient.of(url) as client:
+            return command(client, **arguments)
 
     return with_client
 

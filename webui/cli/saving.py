@@ -13,8 +13,9 @@ from typing import Any
 import click
 from rich.progress import Progress
 
-from webui.cli.client import ApiClient, Refusal
+from webui.cli.client import ApiClient
 from webui.cli.following import FINAL_STATES, leaving_it_running, wait_for_job
+from webui.cli.refusal import Refusal
 
 _PER_PAGE = 500
 _POLL_SECONDS = 0.3

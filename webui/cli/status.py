@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from webui.cli.client import ApiClient
 from webui.cli.options import api_client, json_option
+
+if TYPE_CHECKING:
+    from webui.cli.client import ApiClient
 
 
 @click.command()

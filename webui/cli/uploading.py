@@ -12,7 +12,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from webui.cli.client import ApiClient, Refusal
+from webui.cli.client import ApiClient
+from webui.cli.refusal import Refusal
 
 _ENDINGS = frozenset({".mid", ".midi", ".kar", ".zip", ".csv"})
 _MOST_FILES = 100
