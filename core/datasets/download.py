@@ -91,14 +91,13 @@ class _Work:
 
     def fetch(self) -> None:
         """Attempt after attempt until all bytes are there, then check them."""
-        fruitless = 0
-        restarts = 0
+        fruitless = restarts = furthest = 0
         while True:
             before = self._arrived()
             problem = ""
             try:
                 finished = self._attempt(before)
-            except (httpx.HTTPError, httpx.StreamError, _TryAgainError) as error:
+            except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, _TryAgainError) as error:
                 finished, problem = False, str(error) or type(error).__name__
             if finished:
                 if self.is_right(self.part, say=restarts > 0 or before == 0):
@@ -109,7 +108,10 @@ class _Work:
                 restarts += 1
                 self._forget()
                 continue
-            fruitless = 0 if self._arrived() > before else fruitless + 1
+            # Only what never arrived before counts: a server that makes us start over must not keep us here for ever.
+            arrived = self._arrived()
+            fruitless = 0 if arrived > max(furthest, before) else fruitless + 1
+            furthest = max(furthest, before, arrived)
             if fruitless >= self.rules.fruitless_attempts:
                 raise DownloadError(
                     f"{self.wanted.address} cannot be downloaded: {problem}. Tried {fruitless} times without progress; "
