@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote, urlparse
@@ -59,7 +59,9 @@ class ArtifactStore:
             ) from error
         finally:
             if self._root is not None:
-                Path(aside).unlink(missing_ok=True)
+                # What is in the way of tidying up is in the way of storing, too, and that is said already.
+                with suppress(OSError):
+                    Path(aside).unlink(missing_ok=True)
 
     def read(self, key: str) -> bytes:
         """The whole content.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import stat
 import struct
 import zipfile
@@ -138,7 +139,7 @@ class Archive:
         mode = info.external_attr >> 16
         if ".." in parts:
             problem = "leads out of its folder"
-        elif parts[0] == "" or ":" in parts[0]:
+        elif parts[0] == "" or re.match("[A-Za-z]:", parts[0]):
             problem = "is an absolute path"
         elif "\0" in info.orig_filename:
             problem = "has a zero character in its name"

@@ -29,8 +29,8 @@ def clean_file_name(name: str) -> str:
 
     What is too long loses its beginning, since a path tells files apart by its end.
     """
-    flat = name.replace("\\", "/")
-    line = clean_text(flat[-4 * LONGEST_FILE_NAME :], 4 * LONGEST_FILE_NAME) or "unnamed"
+    parts = name.replace("\\", "/")[-4 * LONGEST_FILE_NAME :].split("/")
+    line = "/".join(cleaned for part in parts if (cleaned := clean_text(part, 4 * LONGEST_FILE_NAME))) or "unnamed"
     return line if len(line) <= LONGEST_FILE_NAME else "…" + line[-(LONGEST_FILE_NAME - 1) :]
 
 

@@ -23,6 +23,7 @@ from core.datasets.statistics import HISTOGRAMS
 from core.errors import CadenzaError
 
 LONGEST_FILE_BYTES = 64 * 2**20
+READER_MODULE = "core.datasets.reading_process"
 _START_SECONDS = 120.0
 _TICK_SECONDS = 0.2
 _AHEAD_FILES = 16
@@ -77,8 +78,8 @@ class ReadingPool:
     def __init__(self, processes: int = 2, limits: ReadingLimits | None = None) -> None:
         self._limits = limits or ReadingLimits()
         self._free: queue.SimpleQueue[_Reader] = queue.SimpleQueue()
-        self._readers = [_Reader(self._limits) for _ in range(processes)]
-        for reader in self._readers:
+        self.readers = [_Reader(self._limits) for _ in range(processes)]
+        for reader in self.readers:
             self._free.put(reader)
         self._threads = ThreadPoolExecutor(processes, thread_name_prefix="reading")
 
@@ -86,9 +87,13 @@ class ReadingPool:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the readers, whatever they are doing."""
         # Ended readers let the waiting threads go, and the threads start no new ones.
         self._threads.shutdown(wait=False, cancel_futures=True)
-        for reader in self._readers:
+        for reader in self.readers:
             reader.close()
         self._threads.shutdown(wait=True)
 
@@ -118,7 +123,7 @@ class ReadingPool:
     def _submit(self, file: F) -> Future[ReadPiece | str]:
         reason = file.reason
         if not reason and len(file.data) > LONGEST_FILE_BYTES:
-            reason = f"It is {len(file.data) / 2**20:,.0f} MiB long; at most {LONGEST_FILE_BYTES // 2**20} are read."
+            reason = f"It is longer than {LONGEST_FILE_BYTES // 2**20} MiB."
         if reason:
             known: Future[ReadPiece | str] = Future()
             known.set_result(reason)
@@ -138,7 +143,7 @@ class _Reader:
 
     def __init__(self, limits: ReadingLimits) -> None:
         self._limits = limits
-        self._process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         self._closed = False
 
@@ -179,24 +184,31 @@ class _Reader:
         with self._lock:
             if self._closed:
                 raise CadenzaError("The reading of files was ended.")
-            if self._process is None or self._process.poll() is not None:
-                self._process = _start(self._limits)
-            return self._process
+            if self.process is not None and self.process.poll() is not None:
+                _end(self.process)
+                self.process = None
+            if self.process is None:
+                self.process = _start(self._limits)
+            return self.process
 
     def _discard(self) -> None:
         with self._lock:
-            process, self._process = self._process, None
+            process, self.process = self.process, None
         if process is not None:
-            process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                if stream is not None:
-                    stream.close()
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
 
 
 def _start(limits: ReadingLimits) -> subprocess.Popen[bytes]:
     # -P: a file named numpy.py in the folder where the worker was started must not be imported.
-    command = [sys.executable, "-P", "-m", "core.datasets.reading_process"]
+    command = [sys.executable, "-P", "-m", READER_MODULE]
     process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
         [*command, str(limits.memory_bytes), str(limits.cpu_seconds)],
         stdin=subprocess.PIPE,
