@@ -6,6 +6,7 @@ Host means a name that was pointed at this machine (DNS rebinding), a foreign Or
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import secrets
 from pathlib import Path
@@ -13,7 +14,6 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request
 
-_TRUSTED_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # A form of another site can send these without asking first; what the API takes cannot be sent that way.
 _FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "text/plain"})
@@ -56,11 +56,18 @@ def _refuse_foreign_host() -> None:
         name = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
     except ValueError:
         name = ""
-    if name not in _TRUSTED_HOSTS:
+    if not _is_this_machine(name):
         abort(
             403,
             f"The host {request.headers.get('Host', '')[:100]!r} is refused: open Cadenza as 127.0.0.1 or localhost.",
         )
+
+
+def _is_this_machine(name: str) -> bool:
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _refuse_foreign_origin() -> None:

@@ -16,7 +16,7 @@ import redis
 from core.changes import ChangeFeed
 
 EVERYTHING = "*"
-MOST_LISTENERS = 400
+MOST_LISTENERS = 350
 _MOST_PENDING = 100
 _HEARTBEAT_SECONDS = 10.0
 _NET_SECONDS = 20.0
@@ -62,7 +62,7 @@ class Listener:
 
 
 class LiveHub:
-    """All listeners of a process. The thread starts with the first of them, so that it belongs to the process that serves."""
+    """All listeners of a process; the thread starts with the first, so that it is in the process that serves."""
 
     def __init__(self, feed: ChangeFeed) -> None:
         self._feed = feed

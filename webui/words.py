@@ -65,7 +65,7 @@ def duration(seconds: float | None) -> str:
 
 def clock(seconds: float) -> str:
     """`0:07`, `3:20`, `1:02:03`, as players show time."""
-    whole = int(seconds)
+    whole = round(seconds)
     hours, rest = divmod(whole, _HOUR)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 

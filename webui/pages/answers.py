@@ -30,7 +30,8 @@ def page(template: str, status: int = 200, **context: Any) -> Response:
     response = make_response(html)
     response.set_etag(hashlib.sha256(_FLEETING.sub(r"\1\2", html).encode()).hexdigest()[:24])
     response.headers["Cache-Control"] = "no-cache, private"
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 def wanted_part() -> str:

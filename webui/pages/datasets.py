@@ -13,6 +13,7 @@ from core.errors import CadenzaError, InputError
 from core.models.datasets import Dataset
 from core.models.generations import Generation
 from core.music.names import pitch_name
+from core.queue.waiting import why_waiting
 from core.services import datasets as service
 from webui.context import current_services
 from webui.forms import field_errors, form_fields, form_values
@@ -49,7 +50,9 @@ def create() -> ResponseReturnValue:
     try:
         sent = save_files(request.files.getlist("files"))
         if sent:
-            values["uploads"] = ",".join([*filter(None, [values.get("uploads", "")]), *(str(upload.id) for upload in sent)])
+            values["uploads"] = ",".join(
+                [*filter(None, [values.get("uploads", "")]), *(str(upload.id) for upload in sent)]
+            )
         settings = ImportSettings.parse(_of_source(values))
         with services.database.transaction() as session:
             dataset = service.create_import(session, settings)
@@ -85,6 +88,7 @@ def show(dataset_id: int) -> Response:
             search=search,
             sort=sort,
             descending=descending,
+            why=why_waiting(session, dataset.job) if dataset.job is not None and not dataset.ready else "",
             splits=dataset.statistics.get("splits", {}),
         )
 

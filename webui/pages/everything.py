@@ -7,6 +7,7 @@ import re
 from flask import Flask
 
 from core.models.base import utc_now
+from core.music.names import pitch_name
 from webui.assets import asset_url, icon
 from webui.forms import as_text
 from webui.pages import (
@@ -33,7 +34,7 @@ def register_pages(app: Flask) -> None:
     environment = app.jinja_env
     environment.trim_blocks = True
     environment.lstrip_blocks = True
-    environment.filters.update(FILTERS, spaced_range=_spaced_range)
+    environment.filters.update(FILTERS, spaced_range=_spaced_range, pitch_name=pitch_name)
     environment.globals.update(
         asset=asset_url, icon=icon, with_args=with_args, page_numbers=_page_numbers, now=utc_now, as_text=as_text
     )

@@ -52,4 +52,5 @@ def forever(response: Response, request: Request) -> Response:
     # Numbers of deleted rows may come back with other content, so only addresses with a digest are never asked again.
     kept = "public, max-age=31536000, immutable" if "v" in request.args else "no-cache, private"
     response.headers["Cache-Control"] = kept
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response

@@ -91,9 +91,13 @@ def plan() -> Response:
     """How many takes the form as it stands asks for, or what is wrong with it."""
     names = _field_names()
     values = {name: text for name, text in request.args.items() if name in names and text.strip()}
-    takes = len(GenerationSettings.parse(values).plan())
+    try:
+        takes = len(GenerationSettings.parse(values).plan())
+    except InputError as error:
+        # A form that is half filled in is no error yet: the words say what is still wrong.
+        return jsonify({"refused": str(error)})
     if takes > MOST_TAKES:
-        raise InputError.of("seeds", f"{takes:,} takes are too many; allowed is 1 to {MOST_TAKES:,}.")
+        return jsonify({"refused": f"{takes:,} takes are too many; allowed is 1 to {MOST_TAKES:,}."})
     model_id = request.args.get("model_id", "")
     with current_services().database.reading() as session:
         model = session.get(Model, int(model_id)) if model_id.isascii() and model_id.isdigit() else None

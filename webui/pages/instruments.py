@@ -25,7 +25,8 @@ def samples(program: int) -> Response:
     response = Response(_samples(store, program), mimetype="audio/wav")
     response.set_etag(f"{_VERSION}-{program}")
     response.headers["Cache-Control"] = "public, max-age=604800"
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 def _samples(store: ArtifactStore, program: int) -> bytes:

@@ -18,7 +18,6 @@ from webui.submission import send_tickets_for
 bp = Blueprint("jobs", __name__, url_prefix="/jobs")
 
 
-
 @bp.get("")
 def index() -> Response:
     """All jobs."""

@@ -94,10 +94,14 @@ def estimate() -> Response:
     family = request.args.get("family", "")
     names = FAMILIES[family].model_fields if family in FAMILIES else {}
     values = {name: text for name, text in request.args.items() if name in names and text.strip()}
-    settings = parse_training_settings(family, values)
-    with current_services().database.reading() as session:
-        dataset = get_dataset(session, _number(request.args.get("dataset_id", ""), "dataset_id"))
-        seconds = estimate_training(session, dataset, settings)
+    try:
+        settings = parse_training_settings(family, values)
+        with current_services().database.reading() as session:
+            dataset = get_dataset(session, _number(request.args.get("dataset_id", ""), "dataset_id"))
+            seconds = estimate_training(session, dataset, settings)
+    except CadenzaError as error:
+        # A form that is half filled in is no error yet: the words say what is still wrong.
+        return jsonify({"refused": str(error)})
     return jsonify({"words": f"about {_rounded(seconds)}", "more": _extent(dataset, settings)})
 
 
@@ -133,7 +137,7 @@ def _series(points: Sequence[TrainingPoint], curves: dict[str, str]) -> list[dic
     stride = max(1, -(-len(points) // _MOST_POINTS))
     # Thinned from the end, so that the newest point is always shown.
     shown = list(points)[::-1][::stride][::-1]
-    series = []
+    series: list[dict[str, Any]] = []
     for key, name in curves.items():
         measured = [point for point in shown if key in point.values]
         if measured:
@@ -180,4 +184,4 @@ def _rounded(seconds: float) -> str:
 def _extent(dataset: Dataset, settings: FamilySettings) -> str:
     pieces = int(dataset.statistics.get("splits", {}).get("train", {}).get("pieces", 0))
     used = min(settings.files, pieces) if settings.files else pieces
-    return f"on {plural(used, 'training piece')} of {dataset.name}, with this machine's speed; early stopping may end it sooner."
+    return f"on {plural(used, 'training piece')} of {dataset.name}; early stopping may end it sooner."

@@ -12,7 +12,7 @@ function ask(form, address, show) {
     try {
       const answer = await fetch(`${address}?${query}`, { headers: { Accept: "application/json" } });
       const body = await answer.json();
-      if (mine === number) show(body, answer.ok);
+      if (mine === number) show(body, answer.ok && !body.refused);
     } catch { /* The next change asks again. */ }
   }, 250);
 }
@@ -22,7 +22,7 @@ function trainingForm(form) {
   const more = form.querySelector("[data-estimate-more]");
   const update = ask(form, form.dataset.trainingForm, (body, good) => {
     words.textContent = good ? body.words : "–";
-    more.textContent = good ? body.more : body.error?.message ?? "";
+    more.textContent = good ? body.more : body.refused ?? body.error?.message ?? "";
   });
   form.addEventListener("input", update);
   form.addEventListener("change", update);
@@ -45,7 +45,7 @@ function trainingForm(form) {
 function generationForm(form) {
   const count = form.querySelector("[data-count]");
   const update = ask(form, form.dataset.generationForm, (body, good) => {
-    count.textContent = good ? body.words : body.error?.message ?? "";
+    count.textContent = good ? body.words : body.refused ?? body.error?.message ?? "";
     count.classList.toggle("text-bad", !good);
     const needs = form.querySelector("[data-needs-primer]");
     if (needs && good) { needs.hidden = !body.needs_primer; needs.textContent = body.needs_primer; }

@@ -96,6 +96,8 @@ function markButtons() {
     if (button.getAttribute("aria-pressed") === String(on)) continue;
     button.setAttribute("aria-pressed", String(on));
     setIcon(button, on ? "pause-fill" : "play-fill");
+    const words = button.querySelector("[data-play-words]");
+    if (words) words.textContent = on ? "Pause" : "Play";
   }
   for (const card of document.querySelectorAll(".take")) {
     const mine = Boolean(current) && card.querySelector("[data-play]")?.dataset.play === current.address;

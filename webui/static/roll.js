@@ -168,7 +168,7 @@ class Roll {
     pen.font = "11px " + getComputedStyle(document.body).fontFamily;
     pen.textBaseline = "middle";
     pen.textAlign = "right";
-    for (let pitch = this.low; pitch <= this.high; pitch++) if (pitch % 12 === 0) pen.fillText(`C${pitch / 12 - 1}`, KEYS - 8, y(pitch) + rowHeight / 2);
+    for (let pitch = this.low; pitch <= this.high; pitch++) if (pitch % 12 === 0) pen.fillText(`C${pitch / 12 - 1}`, KEYS - 8, Math.max(8, Math.min(HEIGHT - foot - 8, y(pitch) + rowHeight / 2)));
     pen.textAlign = "center";
     for (let at = Math.ceil(left / this.scale / step) * step; at <= this.seconds + step && at * this.scale - left < this.width - KEYS; at += step) {
       const words = step < 1 ? `${at.toFixed(2).replace(/0$/, "")} s` : `${Math.floor(at / 60)}:${String(Math.round(at % 60)).padStart(2, "0")}`;

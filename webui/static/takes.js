@@ -11,6 +11,7 @@ function attach(root) {
     const boxes = [...root.querySelectorAll(".take-check")];
     for (const box of boxes) box.checked = chosen.has(box.value);
     form.hidden = chosen.size === 0;
+    root.classList.toggle("choosing", chosen.size > 0);
     form.querySelector("[data-chosen-count]").textContent = chosen.size.toLocaleString("en");
     form.elements.ids.value = [...chosen].join(",");
     const on = boxes.filter((box) => box.checked).length;
