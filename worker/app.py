@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -10,13 +11,18 @@ from celery import Celery
 from celery.app.amqp import AMQP
 from celery.signals import worker_shutting_down
 from kombu.connection import Connection
+from sqlalchemy import update
+from sqlalchemy.exc import DBAPIError
 
 from core.models.jobs import Queue
+from core.models.workers import Worker, WorkerState
+from core.records.database import Database, announce
 from core.settings import Settings
 from worker.child import NAME_VARIABLE, QUEUES_VARIABLE, stop_file
 from worker.names import TICKET_QUEUES, TRANSPORT_OPTIONS
 
 _LOADING_SECONDS = 600.0
+_logger = logging.getLogger(__name__)
 
 
 class _QuickConnection(Connection):
@@ -77,4 +83,16 @@ def serve(settings: Settings, name: str, queues: Sequence[Queue]) -> int:
         worker.start()
     finally:
         stop.unlink(missing_ok=True)
+        _say_goodbye(settings, name)
     return int(worker.exitcode or 0)
+
+
+def _say_goodbye(settings: Settings, name: str) -> None:
+    """Show the worker as gone at once; without this the others would notice after a while."""
+    database = Database.of(settings)
+    try:
+        with database.transaction() as session:
+            session.execute(update(Worker).where(Worker.name == name).values(state=WorkerState.GONE, unit_id=None))
+            announce(session, "workers")
+    except DBAPIError as error:
+        _logger.warning("the end of this worker could not be told: %s", error.orig)

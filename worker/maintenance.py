@@ -75,7 +75,6 @@ class Maintenance:
 def main() -> int:
     """Make rounds until SIGTERM or SIGINT; the exit status."""
     settings = Settings()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
@@ -86,6 +85,7 @@ def main() -> int:
     except CadenzaError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
     Maintenance(settings).run(ended)
     return 0
 
