@@ -21,7 +21,7 @@ _LOOK_SECONDS = 0.5
 
 
 @contextmanager
-def _sentences() -> Iterator[None]:
+def sentences() -> Iterator[None]:
     """Show an error of ours as its sentence, without a traceback."""
     from core.errors import CadenzaError
 
@@ -41,7 +41,7 @@ def up() -> None:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: ended.set())
-    with _sentences(), prepared_system(Settings()) as system:
+    with sentences(), prepared_system(Settings()) as system:
         system.start()
         _watch(system, ended)
         click.echo("Stopping …")
@@ -106,7 +106,7 @@ def upgrade() -> None:
     """Make the tables, or bring them to this version."""
     from core.records import schema
 
-    with _sentences(), _database() as database:
+    with sentences(), _database() as database:
         click.echo(f"The tables are of revision {schema.upgrade(database)}.")
 
 
@@ -117,7 +117,7 @@ def downgrade(revision: str) -> None:
     """Take the tables back to REVISION ("base" for none)."""
     from core.records import schema
 
-    with _sentences(), _database() as database:
+    with sentences(), _database() as database:
         click.echo(f"The tables are of revision {schema.downgrade(database, revision) or 'none'}.")
 
 
@@ -126,7 +126,7 @@ def current() -> None:
     """Show the tables' revision and the one that this version needs."""
     from core.records import schema
 
-    with _sentences(), _database() as database:
+    with sentences(), _database() as database:
         click.echo(f"The tables are of revision {schema.current(database) or 'none'}; needed is {schema.newest()}.")
 
 

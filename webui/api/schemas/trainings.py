@@ -39,7 +39,7 @@ class TrainingOutput(ApiOutput):
     settings: dict[str, Any]
     step: int
     steps: int
-    epoch: int
+    epoch: float
     resume_step: int = Field(description="Step of its last resume point.")
     stop_reason: str
     figures: dict[str, Any] = Field(description='Such as {"held_out_nats_per_event": 2.1}.')
@@ -61,7 +61,7 @@ class PointOutput(ApiOutput):
     """The values measured at one step."""
 
     step: int
-    epoch: int
+    epoch: float
     values: dict[str, Any]
     at: Moment
 
