@@ -1,7 +1,7 @@
 """Notes of simple scores in (compressed) MusicXML, as far as four-part chorales need it.
 
 music21 reads the same files into a rich score, in about 160 ms each; this reads pitches, durations, ties and repeats
-in about 5 ms, and gives the same notes (a test compares the two).
+in about 10 ms, and gives the same notes (a test compares the two).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TICKS_PER_QUARTER = 480
 _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class ScoreNote:
     """One note, tied ones joined; times in ticks (480 to the quarter note)."""
 
@@ -72,9 +72,10 @@ class _Measure:
 
     def __init__(self, element: ET.Element) -> None:
         self.element = element
-        repeats = {repeat.get("direction") for repeat in element.iter("repeat")}
+        bars = [sign for bar in element.findall("barline") for sign in bar]
+        repeats = {sign.get("direction") for sign in bars if sign.tag == "repeat"}
         self.begins_repeat, self.ends_repeat = "forward" in repeats, "backward" in repeats
-        endings = [ending for ending in element.iter("ending") if ending.get("type") == "start"]
+        endings = [sign for sign in bars if sign.tag == "ending" and sign.get("type") == "start"]
         self.ending = endings[0].get("number", "") if endings else ""
         self.divisions = element.findtext("attributes/divisions")
 
@@ -113,10 +114,11 @@ def _add(notes: list[ScoreNote], ties: dict[int, int], element: ET.Element, onse
 
 
 def _pitch_of(element: ET.Element) -> int | None:
-    step, octave = element.findtext("pitch/step"), element.findtext("pitch/octave")
-    if step is None or octave is None:
+    written = element.find("pitch")
+    if written is None:
         return None
-    pitch = 12 * (int(octave) + 1) + _SEMITONES[step] + round(float(element.findtext("pitch/alter") or 0))
+    said = {child.tag: child.text for child in written}
+    pitch = 12 * (int(said["octave"] or 0) + 1) + _SEMITONES[said["step"] or ""] + round(float(said.get("alter") or 0))
     return pitch if 0 <= pitch <= 127 else None
 
 

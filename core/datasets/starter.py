@@ -81,13 +81,16 @@ def _convert(folder: Path, target: Path, progress: Callable[[int, int], None], c
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
     rows.writerow(["canonical_composer", "canonical_title", "split", "year", "midi_filename"])
+    written = set()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for done, path in enumerate(scores):
             check()
             progress(done, len(scores))
             parts = _voices(read_musicxml(path.read_bytes()))
-            if len(parts) < _FEWEST_PARTS:
-                continue  # The corpus' folder holds a prelude, too.
+            music = tuple(sorted(note for part in parts for note in part.notes))
+            if len(parts) < _FEWEST_PARTS or music in written:
+                continue  # The corpus' folder holds a prelude, and three chorales twice.
+            written.add(music)
             name = f"{path.stem}.mid"
             archive.writestr(zipfile.ZipInfo(name, _NO_DATE), _write_parts(parts), zipfile.ZIP_DEFLATED)
             number = path.stem.removeprefix("bwv")

@@ -274,13 +274,15 @@ def test_an_address_without_a_file_fails_with_a_sentence(web_folder: tuple[Path,
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_starter_dataset(start: Start) -> None:
     context = start(source="starter")
     before = utc_now()
     importing.run(context)
     dataset = dataset_of(context)
     assert dataset.created_at <= before
-    assert dataset.pieces_count >= 390
+    assert dataset.pieces_count == 404
+    assert dataset.rejected_count == 0
     splits = dataset.statistics["splits"]
     assert splits["train"]["pieces"] > 6 * splits["validation"]["pieces"] > 0
     with context.database.reading() as session:
