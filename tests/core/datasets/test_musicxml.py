@@ -25,10 +25,9 @@ def measure(content: str, divisions: int = 0) -> str:
     return f"<measure>{attributes}{content}</measure>"
 
 
-FORWARD, BACKWARD = (
-    '<barline><repeat direction="forward"/></barline>',
-    '<barline><repeat direction="backward"/></barline>',
-)
+FORWARD = '<barline><repeat direction="forward"/></barline>'
+BACKWARD = '<barline><repeat direction="backward"/></barline>'
+BACK = "<backup><duration>4</duration></backup>"
 
 
 def ending(number: int) -> str:
