@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote, urlparse
@@ -14,6 +16,8 @@ import fsspec
 from core.errors import StorageError
 from core.settings import Settings
 
+_PART = ".part"
+
 
 class ArtifactStore:
     """Files by key, such as `generations/7/takes/3.mid`. A key is visible only with its whole content."""
@@ -21,10 +25,12 @@ class ArtifactStore:
     def __init__(self, url: str) -> None:
         self.url = url
         parsed = urlparse(url)
+        self._files, self._base = fsspec.core.url_to_fs(url)
         self._root = Path(unquote(parsed.path)) if parsed.scheme == "file" else None
         if self._root is not None:
+            # fsspec takes the escapes of a file URL (%20) for parts of the name.
+            self._base = str(self._root)
             self._root.mkdir(parents=True, exist_ok=True)
-        self._files, self._base = fsspec.core.url_to_fs(url)
 
     @classmethod
     def of(cls, settings: Settings) -> ArtifactStore:
@@ -42,36 +48,31 @@ class ArtifactStore:
 
     @contextmanager
     def writer(self, key: str) -> Iterator[IO[bytes]]:
-        """A stream whose content appears under `key` when the block ends well, and not at all otherwise."""
+        """A stream whose content appears under `key` when the block ends well, and not at all otherwise.
+
+        Raises:
+            StorageError: the store refuses (disk full, no access).
+        """
         path = self._path(key)
-        aside = f"{path}.{secrets.token_hex(4)}.part" if self._root is not None else path
         try:
-            if self._root is not None:
-                Path(aside).parent.mkdir(parents=True, exist_ok=True)
-            with self._files.open(aside, "wb") as stream:
+            with self._local_writer(Path(path)) if self._root is not None else self._remote_writer(path) as stream:
                 yield stream
-            if self._root is not None:
-                # On an object store an object appears only when it is closed; on a disk the rename does it.
-                Path(aside).replace(path)
         except OSError as error:
             raise StorageError(
                 f"{key} cannot be stored: {error}. Free some space or check the access rights."
             ) from error
-        finally:
-            if self._root is not None:
-                # What is in the way of tidying up is in the way of storing, too, and that is said already.
-                with suppress(OSError):
-                    Path(aside).unlink(missing_ok=True)
 
     def read(self, key: str) -> bytes:
         """The whole content.
 
         Raises:
-            StorageError: there is no such key.
+            StorageError: there is no such key, or it cannot be read.
         """
-        with self.open(key) as stream:
-            content: bytes = stream.read()
-        return content
+        path = self._path(key)
+        try:
+            return Path(path).read_bytes() if self._root is not None else bytes(self._files.cat_file(path))
+        except OSError as error:
+            raise _unreadable(key, error) from error
 
     def open(self, key: str) -> IO[Any]:
         """A readable, seekable stream.
@@ -79,25 +80,54 @@ class ArtifactStore:
         Raises:
             StorageError: there is no such key.
         """
+        path = self._path(key)
         try:
-            stream: IO[Any] = self._files.open(self._path(key), "rb")
+            return self._files.open(path, "rb")  # type: ignore[no-any-return]  # fsspec says nothing of types
         except OSError as error:
-            raise StorageError(f"The stored file {key} cannot be read: {error}.") from error
-        return stream
+            raise _unreadable(key, error) from error
 
     def exists(self, key: str) -> bool:
         """Whether the key is stored."""
         return bool(self._files.exists(self._path(key)))
 
     def size(self, key: str) -> int:
-        """Bytes stored under the key."""
-        return int(self._files.size(self._path(key)))
+        """Bytes stored under the key.
+
+        Raises:
+            StorageError: there is no such key.
+        """
+        try:
+            return int(self._files.size(self._path(key)))
+        except OSError as error:
+            raise _unreadable(key, error) from error
+
+    def modified(self, key: str) -> datetime | None:
+        """When the key was last written, by the store's own clock; None when there is no such key."""
+        try:
+            moment: datetime = self._files.modified(self._path(key))
+        except FileNotFoundError:
+            return None
+        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
     def delete(self, key: str) -> None:
-        """Remove a key, or everything below it when it ends in `/`; nothing there is no error."""
+        """Remove a key, or everything below it when it ends in `/`; nothing there is no error, nor are two at once.
+
+        Raises:
+            StorageError: the store refuses (no access).
+        """
         path = self._path(key.rstrip("/"))
-        if self._files.exists(path):
-            self._files.rm(path, recursive=key.endswith("/"))
+        try:
+            if self._root is None:
+                if self._files.exists(path):
+                    self._files.rm(path, recursive=key.endswith("/"))
+            elif key.endswith("/"):
+                _remove_folder(Path(path))
+            else:
+                Path(path).unlink(missing_ok=True)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StorageError(f"{key} cannot be deleted: {error}. Check the access rights.") from error
 
     def children(self, key: str) -> list[str]:
         """Keys directly below `key`, complete or not; for sweeping up what nobody needs."""
@@ -109,12 +139,61 @@ class ArtifactStore:
         )
         return sorted(f"{key}/{name}" for name in names if name)
 
+    def files(self, key: str) -> list[str]:
+        """Every file anywhere below `key`, complete or not."""
+        path = self._path(key)
+        if not self._files.exists(path):
+            return []
+        start = len(str(self._base).rstrip("/")) + 1
+        return sorted(str(entry)[start:] for entry in self._files.find(path, refresh=True))
+
     def local_path(self, key: str) -> Path | None:
         """Where the file lies on this machine, for a store that is a local folder."""
         return None if self._root is None else Path(self._path(key))
+
+    @contextmanager
+    def _local_writer(self, path: Path) -> Iterator[IO[bytes]]:
+        aside = Path(f"{path}.{secrets.token_hex(4)}{_PART}")
+        try:
+            stream: IO[bytes] = aside.open("wb")
+        except FileNotFoundError:
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            stream = aside.open("wb")
+        try:
+            with stream:
+                yield stream
+            aside.replace(path)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+
+    @contextmanager
+    def _remote_writer(self, path: str) -> Iterator[IO[bytes]]:
+        # Closing would make the object appear, half of it too: it is closed first and made visible after.
+        stream = self._files.open(path, "wb", autocommit=False)
+        try:
+            with stream:
+                yield stream
+        except BaseException:
+            stream.discard()
+            raise
+        stream.commit()
 
     def _path(self, key: str) -> str:
         parts = key.split("/")
         if not key or any(part in {"", ".", ".."} or "\\" in part or "\0" in part for part in parts):
             raise StorageError(f"{key!r} is no key of an artifact.")
         return f"{self._base}/{key}"
+
+
+def _remove_folder(folder: Path) -> None:
+    # A late writer, or another who deletes, may change it meanwhile.
+    for _ in range(3):
+        with suppress(FileNotFoundError):
+            shutil.rmtree(folder)
+        if not folder.exists():
+            return
+
+
+def _unreadable(key: str, error: OSError) -> StorageError:
+    return StorageError(f"The stored file {key} cannot be read: {error}.")

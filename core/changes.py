@@ -6,20 +6,29 @@ Nothing depends on a message arriving: the database is the truth, and pages look
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator
 
 import redis
 
 from core.settings import Settings
 
+_logger = logging.getLogger(__name__)
 _CHANNEL = "cadenza:changes"
 _CONNECT_SECONDS = 2.0
+_CHECK_SECONDS = 30
 
 
 def redis_client(broker_url: str) -> redis.Redis:
     """A client for a broker's URL; Celery's `redis+socket://` form is understood."""
     url = broker_url.replace("redis+socket://", "unix://", 1)
-    return redis.Redis.from_url(url, socket_connect_timeout=_CONNECT_SECONDS, socket_timeout=_CONNECT_SECONDS)
+    return redis.Redis.from_url(
+        url,
+        socket_connect_timeout=_CONNECT_SECONDS,
+        socket_timeout=_CONNECT_SECONDS,
+        # A follower only listens: without this it would not notice that the other side vanished without a word.
+        health_check_interval=_CHECK_SECONDS,
+    )
 
 
 class ChangeFeed:
@@ -36,13 +45,14 @@ class ChangeFeed:
 
     def publish(self, topics: Iterable[str]) -> None:
         """Tell all followers that `topics` changed."""
-        if self._client is None:
-            self._client = redis_client(self._broker_url)
         try:
+            # The client finds its way back by itself once the broker is there again.
+            if self._client is None:
+                self._client = redis_client(self._broker_url)
             self._client.publish(_CHANNEL, json.dumps(list(topics)))
-        except redis.RedisError:
+        except (redis.RedisError, OSError, ValueError) as error:
             # Pages refresh on their own; losing a hint must never lose a write that is already committed.
-            self._client = None
+            _logger.debug("a change was not announced: %s", error)
 
     def follow(self, idle_seconds: float = 1.0) -> Iterator[list[str] | None]:
         """Topics as they come, or None after each `idle_seconds` of silence.
@@ -51,11 +61,14 @@ class ChangeFeed:
             redis.RedisError: the broker went away; follow again later.
         """
         client = redis_client(self._broker_url)
-        with client.pubsub(ignore_subscribe_messages=True) as subscription:  # type: ignore[no-untyped-call]  # theirs
-            subscription.subscribe(_CHANNEL)
-            while True:
-                message = subscription.get_message(timeout=idle_seconds)
-                yield None if message is None else json.loads(message["data"])
+        try:
+            with client.pubsub(ignore_subscribe_messages=True) as feed:  # type: ignore[no-untyped-call]  # theirs
+                feed.subscribe(_CHANNEL)
+                while True:
+                    message = feed.get_message(timeout=idle_seconds)
+                    yield None if message is None else json.loads(message["data"])
+        finally:
+            client.close()
 
 
 class SilentFeed(ChangeFeed):

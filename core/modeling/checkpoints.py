@@ -17,6 +17,8 @@ from core.modeling.shapes import architecture, parameter_count, weight_shapes
 from core.training.settings import FAMILIES, FamilySettings
 
 FORMAT = 1
+# Beyond this an integer is no float any more; a figure that is no number is refused as well.
+_LARGEST_FIGURE = 1e300
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +103,7 @@ class Checkpoint:
         figures = document.get("figures", {})
         if not isinstance(settings, dict) or not isinstance(figures, dict):
             raise CheckpointError("This checkpoint is damaged (its settings or figures are no objects).")
-        if not all(isinstance(value, int | float) for value in figures.values()):
+        if not all(isinstance(value, int | float) and abs(value) < _LARGEST_FIGURE for value in figures.values()):
             raise CheckpointError("This checkpoint is damaged (a figure is no number).")
         weights = {name.removeprefix("weights/"): array for name, array in arrays.items()}
         checkpoint = cls(str(family), str(encoding), settings, weights, {k: float(v) for k, v in figures.items()})

@@ -44,6 +44,7 @@ class Generation(Base):
         Index("ix_generation_job_id", "job_id"),
         Index("ix_generation_model_id", "model_id"),
         Index("ix_generation_created_at", "created_at"),
+        Index("ix_generation_primer_key", "primer_key"),
         NEVER_REUSE_IDS,
     )
 
@@ -81,12 +82,13 @@ class Take(Base):
     __table_args__ = (
         Index("ix_take_generation_id_index", "generation_id", "index", unique=True),
         Index("ix_take_generation_id_starred", "generation_id", "starred", "index"),
-        Index("ix_take_generation_id_notes_count", "generation_id", "notes_count"),
-        Index("ix_take_generation_id_seconds", "generation_id", "seconds"),
-        Index("ix_take_generation_id_pitch_class_entropy", "generation_id", "pitch_class_entropy"),
-        Index("ix_take_generation_id_polyphony", "generation_id", "polyphony"),
-        Index("ix_take_generation_id_notes_per_second", "generation_id", "notes_per_second"),
-        Index("ix_take_generation_id_seed", "generation_id", "seed"),
+        Index("ix_take_generation_id_defect", "generation_id", "defect", "index"),
+        Index("ix_take_generation_id_notes_count", "generation_id", "notes_count", "index"),
+        Index("ix_take_generation_id_seconds", "generation_id", "seconds", "index"),
+        Index("ix_take_generation_id_pitch_class_entropy", "generation_id", "pitch_class_entropy", "index"),
+        Index("ix_take_generation_id_polyphony", "generation_id", "polyphony", "index"),
+        Index("ix_take_generation_id_notes_per_second", "generation_id", "notes_per_second", "index"),
+        Index("ix_take_generation_id_seed", "generation_id", "seed", "index"),
         Index("ix_take_sha256", "sha256"),
         NEVER_REUSE_IDS,
     )

@@ -8,6 +8,9 @@ from collections import Counter
 
 LARGEST_SEED = 2**32 - 1
 MOST_SEEDS = 100_000
+# More random ones than this are one run of consecutive seeds from a random place, which needs no long list to be kept:
+# every seed starts a random stream of its own, so neighbours are as different as any others.
+_MOST_SCATTERED = 1_000
 
 _ALLOWED = (
     f"allowed are seeds from 0 to {LARGEST_SEED} as '0-99', '1,5,9' or '32 random', at most {MOST_SEEDS:,} in all"
@@ -17,21 +20,26 @@ _ALLOWED = (
 def parse_seeds(text: str) -> tuple[int, ...]:
     """The seeds that `text` names, in its order. `N random` draws N different ones anew at each call.
 
+    Up to 1,000 random ones are drawn one by one; more are consecutive, from a random first one.
+
     Raises:
         ValueError: empty, backwards (`9-1`), twice the same, out of range or too many; the message says which.
     """
     cleaned = text.strip().lower()
-    if match := re.fullmatch(r"(\d+)\s+random(\s+ones?)?", cleaned):
+    if match := re.fullmatch(r"([0-9]+)\s+random(\s+ones?)?", cleaned):
         count = int(match[1]) if len(match[1]) < 12 else MOST_SEEDS + 1
         if not 1 <= count <= MOST_SEEDS:
-            raise ValueError(f"seeds: {match[1]} random ones are refused; {_ALLOWED}.")
+            raise ValueError(f"seeds: {match[1][:40]} random ones are refused; {_ALLOWED}.")
+        if count > _MOST_SCATTERED:
+            first = secrets.randbelow(LARGEST_SEED + 2 - count)
+            return tuple(range(first, first + count))
         drawn: dict[int, None] = {}
         while len(drawn) < count:
             drawn.setdefault(secrets.randbelow(LARGEST_SEED + 1))
         return tuple(drawn)
     seeds: list[int] = []
     for part in cleaned.split(","):
-        match = re.fullmatch(r"\s*(\d{1,10})\s*(?:-\s*(\d{1,10})\s*)?", part)
+        match = re.fullmatch(r"\s*([0-9]{1,10})\s*(?:-\s*([0-9]{1,10})\s*)?", part)
         if match is None:
             raise ValueError(f"seeds: {part.strip()[:40]!r} is not understood; {_ALLOWED}.")
         first, last = int(match[1]), int(match[2] or match[1])

@@ -80,6 +80,8 @@ class GenerationSettings(TakeSettings):
     def _split_text(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        if isinstance(value, bool) or (isinstance(value, list | tuple) and any(isinstance(v, bool) for v in value)):
+            raise ValueError("temperatures: True and False are refused; allowed is 0.05 to 5.")
         return (value,) if isinstance(value, int | float) else value
 
     @field_validator("temperatures")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,17 +11,20 @@ from sqlalchemy.orm import Session, joinedload
 
 from core.artifacts import ArtifactStore
 from core.errors import ConflictError, InputError, NotFoundError
+from core.models.datasets import Dataset
 from core.models.generations import Generation, Take
-from core.models.jobs import JobKind, Queue
+from core.models.jobs import Job, JobKind, JobState, Queue
 from core.models.trainings import Model
 from core.music.provenance import Provenance
 from core.queue.enqueue import enqueue
 from core.records.database import Database, announce
+from core.sampling.facts import SAMPLER_VERSION
 from core.sampling.seeds import format_seeds, parse_seeds
 from core.sampling.settings import MOST_TAKES, GenerationSettings, TakeSettings
-from core.services.models import get_model
+from core.services.models import model_by_hash, model_for
 from core.services.paging import Page, fetch_page
 from core.services.primers import PrimerChoice, primer_choice_of, resolve_primer
+from core.services.rows import kept, locked, storable
 from core.services.trainings import check_name
 
 # A tile is what one worker takes at a time: long enough to be efficient, short enough to be fair to others.
@@ -47,7 +51,7 @@ def create_generation(
     """
     if "primer" in values:
         raise InputError.of("primer", "primer: name it as a choice of its own (kind, piece_id, upload_id, notes).")
-    model = session.get(Model, model_id)
+    model = kept(session, Model, model_id)
     if model is None:
         raise InputError.of("model_id", f"model_id: there is no model {model_id}; choose one from the list.")
     settings = GenerationSettings.parse(values)
@@ -108,15 +112,14 @@ def more_like(session: Session, store: ArtifactStore, take_id: int, count: int =
     if take is None:
         raise NotFoundError(f"There is no take {take_id}.")
     generation = get_generation(session, take.generation_id)
-    if generation.model_id is None:
-        raise ConflictError(f"The model {generation.model_name!r} of this take was deleted; upload it again first.")
+    model = model_for(session, generation)
     values = {**generation.settings, "seeds": f"{count} random", "temperatures": [take.temperature]}
     primer = primer_choice_of(values)
     values.pop("primer", None)
     return create_generation(
         session,
         store,
-        model_id=generation.model_id,
+        model_id=model.id,
         values=values,
         primer=primer,
         name=f"{count} more like seed {take.seed} of {generation.name}"[:200],
@@ -134,7 +137,7 @@ def repeat_take(session: Session, store: ArtifactStore, take_id: int, owner: str
     return repeat(
         session,
         store,
-        Provenance(generation.model_hash, take.seed, settings.model_dump(mode="json"), ""),
+        Provenance(generation.model_hash, take.seed, settings.model_dump(mode="json"), SAMPLER_VERSION),
         owner=owner,
     )
 
@@ -143,13 +146,20 @@ def repeat(session: Session, store: ArtifactStore, provenance: Provenance, owner
     """Queue the take that a provenance describes, such as one read from an uploaded MIDI file.
 
     Raises:
-        InputError: the model or the primer is not here, or the settings are of a version that is not understood.
+        InputError: the model or the primer is not here, or the settings or the sampler are of another version.
     """
-    model = session.scalar(select(Model).where(Model.content_hash == provenance.model_hash).order_by(Model.id.desc()))
+    if provenance.sampler != SAMPLER_VERSION:
+        raise InputError.of(
+            "sampler",
+            f"sampler: this take was made by version {provenance.sampler[:20]!r} of the sampler, and version "
+            f"{SAMPLER_VERSION!r} here would make other music of it; generate seed {provenance.seed} anew instead.",
+        )
+    is_hash = re.fullmatch("[0-9a-f]{64}", provenance.model_hash) is not None
+    model = model_by_hash(session, provenance.model_hash) if is_hash else None
     if model is None:
         raise InputError.of(
             "model",
-            f"model: the model {provenance.model_hash[:12]} that made this take is not here; "
+            f"model: the model {provenance.model_hash[:12]!r} that made this take is not here; "
             "upload its checkpoint first.",
         )
     values = dict(provenance.settings)
@@ -193,8 +203,8 @@ def find_generations(
         .options(joinedload(Generation.job), joinedload(Generation.model))
         .order_by(Generation.id.desc())
     )
-    if search.strip():
-        statement = statement.where(Generation.name.icontains(search.strip(), autoescape=True))
+    if words := storable(search).strip():
+        statement = statement.where(Generation.name.icontains(words, autoescape=True))
     if model_id is not None:
         statement = statement.where(Generation.model_id == model_id)
     return fetch_page(session, statement, page=page, per_page=per_page)
@@ -202,7 +212,9 @@ def find_generations(
 
 def rename_generation(session: Session, generation_id: int, name: str) -> Generation:
     """Give a generation another name."""
-    generation = get_generation(session, generation_id)
+    generation = locked(session, Generation, generation_id)
+    if generation is None:
+        raise NotFoundError(f"There is no generation {generation_id}.")
     generation.name = check_name(name, generation.name)
     announce(session, f"generation:{generation.id}", "generations")
     return generation
@@ -213,14 +225,22 @@ def delete_generation(database: Database, store: ArtifactStore, generation_id: i
 
     Raises:
         NotFoundError: there is none of this number.
-        ConflictError: it is still queued or running.
+        ConflictError: it is queued or running, or a queued or running job uses its takes; the message names the job.
     """
     with database.exclusive() as session:
-        generation = get_generation(session, generation_id)
+        # Locked first: a retry that is being queued at this moment is either seen below or finds no generation.
+        generation = locked(session, Generation, generation_id)
+        if generation is None:
+            raise NotFoundError(f"There is no generation {generation_id}.")
         if generation.job is not None and not generation.job.state.is_final:
             raise ConflictError(
                 f"The generation {generation.name!r} is {generation.job.state.value}; "
                 f"cancel job {generation.job.id} first."
+            )
+        if job := _job_using_takes(session, generation_id):
+            raise ConflictError(
+                f"The takes of {generation.name!r} are used by job {job.id} ({job.title}); "
+                "cancel it or wait until it ends."
             )
         session.delete(generation)
         announce(session, f"generation:{generation_id}", "generations")
@@ -228,12 +248,16 @@ def delete_generation(database: Database, store: ArtifactStore, generation_id: i
     store.delete(f"generations/{generation_id}/")
 
 
-def model_of(session: Session, generation: Generation) -> Model:
-    """The model of a generation.
-
-    Raises:
-        ConflictError: it was deleted.
-    """
-    if generation.model_id is None:
-        raise ConflictError(f"The model {generation.model_name!r} was deleted; upload it again first.")
-    return get_model(session, generation.model_id)
+def _job_using_takes(session: Session, generation_id: int) -> Job | None:
+    """A queued or running job that reads takes of the generation: an import of them, or the rendering of one."""
+    active = Job.state.in_([JobState.QUEUED, JobState.RUNNING])
+    source = Dataset.source["settings"]
+    importing = (
+        select(Job)
+        .join(Dataset, Dataset.job_id == Job.id)
+        .where(active, source["source"].as_string() == "takes", source["generation_id"].as_integer() == generation_id)
+    )
+    rendering = select(Job).where(
+        active, Job.kind == JobKind.AUDIO, Job.request["generation_id"].as_integer() == generation_id
+    )
+    return session.scalar(importing.limit(1)) or session.scalar(rendering.limit(1))

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from core.errors import ConflictError, InputError, NotFoundError
 from core.models.datasets import Dataset
-from core.models.generations import Generation
+from core.models.generations import Generation, Take
 from core.models.jobs import Job, JobKind, JobLog, JobState, Unit, UnitState
 from core.models.trainings import Training
+from core.queue.control import locked_job
 from core.queue.enqueue import enqueue
+from core.records.database import announce
+from core.services.models import model_for
 from core.services.paging import Page, fetch_page
+from core.services.rows import kept, locked, storable
 
 
 def find_jobs(
@@ -42,8 +46,8 @@ def find_jobs(
         statement = statement.where(Job.kind == _member(JobKind, "kind", kind))
     if owner:
         statement = statement.where(Job.owner == owner)
-    if search.strip():
-        statement = statement.where(Job.title.icontains(search.strip(), autoescape=True))
+    if words := storable(search).strip():
+        statement = statement.where(Job.title.icontains(words, autoescape=True))
     return fetch_page(session, statement.order_by(Job.id.desc()), page=page, per_page=per_page)
 
 
@@ -80,17 +84,15 @@ def retry_job(session: Session, job_id: int, owner: str = "local") -> Job:
     Raises:
         ConflictError: the job has not ended in failure or cancellation, or what it worked on is gone.
     """
-    job = get_job(session, job_id)
+    # Locked: of two who retry at once the second finds the job of the first.
+    job = locked_job(session, job_id)
     if job.state not in {JobState.FAILED, JobState.CANCELLED}:
         raise ConflictError(f"Job {job.id} is {job.state.value}; only failed and cancelled jobs can be tried again.")
     again = session.scalar(select(Job.id).where(Job.retry_of_id == job.id).order_by(Job.id.desc()).limit(1))
     if again is not None:
         raise ConflictError(f"Job {job.id} was tried again already, as job {again}.")
-    _check_subject(session, job)
+    progress_done = _lock_subject(session, job)
     unfinished = select(Unit.payload).where(Unit.job_id == job.id, Unit.state != UnitState.DONE).order_by(Unit.index)
-    done = session.scalar(
-        select(func.count()).select_from(Unit).where(Unit.job_id == job.id, Unit.state == UnitState.DONE)
-    )
     new = enqueue(
         session,
         kind=job.kind,
@@ -104,21 +106,39 @@ def retry_job(session: Session, job_id: int, owner: str = "local") -> Job:
         progress_unit=job.progress_unit,
         retry_of=job.id,
     )
-    if done:
-        new.progress_done = job.progress_done
+    new.progress_done = progress_done
     for table in (Dataset, Training, Generation):
         session.execute(update(table).where(table.job_id == job.id).values(job_id=new.id))
+    announce(session, f"job:{job.id}", f"{job.request.get('subject', 'job')}:{job.request.get('subject_id', job.id)}")
     return new
 
 
-def _check_subject(session: Session, job: Job) -> None:
-    tables = {"dataset": Dataset, "training": Training, "generation": Generation}
-    table = tables.get(job.request.get("subject", ""))
-    if table is None:
-        return
-    subject = session.get(table, job.request["subject_id"])
-    if subject is None:
-        raise ConflictError(f"Job {job.id} cannot be tried again: what it worked on was deleted.")
+def _lock_subject(session: Session, job: Job) -> float:
+    """Keep what the job works on from being deleted at this moment; the progress that is there already.
+
+    Raises:
+        ConflictError: it, or what it is made of, is gone.
+    """
+    kind, number = job.request.get("subject", ""), int(job.request.get("subject_id", 0))
+    gone = ConflictError(f"Job {job.id} cannot be tried again: what it worked on was deleted.")
+    if kind == "generation":
+        generation = locked(session, Generation, number)
+        if generation is None:
+            raise gone
+        # A model that was deleted and uploaded again is another row with the same content.
+        generation.model_id = model_for(session, generation).id
+        return float(generation.takes_done)
+    if kind == "training":
+        training = locked(session, Training, number)
+        if training is None:
+            raise gone
+        if training.dataset_id is None or kept(session, Dataset, training.dataset_id) is None:
+            raise ConflictError(f"Job {job.id} cannot be tried again: the dataset of this training was deleted.")
+        return float(training.resume_step if training.resume_key else 0)
+    tables: dict[str, type[Dataset] | type[Take]] = {"dataset": Dataset, "take": Take}
+    if kind in tables and locked(session, tables[kind], number) is None:
+        raise gone
+    return 0.0
 
 
 def _member(

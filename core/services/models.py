@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -12,15 +14,17 @@ from core.models.generations import Generation
 from core.models.jobs import Job, JobState
 from core.models.trainings import Model
 from core.records.database import Database, announce
+from core.services.keeping import store_model_files
 from core.services.paging import Page, fetch_page
+from core.services.rows import kept, locked, storable
 from core.services.trainings import check_name
 
 
 def find_models(session: Session, *, search: str = "", page: int = 1, per_page: int = 50) -> Page[Model]:
     """All models whose name contains `search`, the newest first."""
     statement = select(Model).order_by(Model.id.desc())
-    if search.strip():
-        statement = statement.where(Model.name.icontains(search.strip(), autoescape=True))
+    if words := storable(search).strip():
+        statement = statement.where(Model.name.icontains(words, autoescape=True))
     return fetch_page(session, statement, page=page, per_page=per_page)
 
 
@@ -42,7 +46,7 @@ def resolve_model(session: Session, reference: str) -> Model:
     Raises:
         InputError: none or several fit.
     """
-    reference = reference.strip()
+    reference = storable(reference).strip()
     if (
         reference.isascii()
         and reference.isdigit()
@@ -64,9 +68,38 @@ def resolve_model(session: Session, reference: str) -> Model:
     return found[0]
 
 
+def model_by_hash(session: Session, content_hash: str) -> Model | None:
+    """The newest model with exactly this content, kept from being deleted until the transaction ends."""
+    statement = select(Model.id).where(Model.content_hash == content_hash).order_by(Model.id.desc())
+    for model_id in session.scalars(statement).all():
+        if (model := kept(session, Model, model_id)) is not None:
+            return model
+    return None
+
+
+def model_for(session: Session, generation: Generation) -> Model:
+    """The model of a generation, or another with the same content, kept from being deleted meanwhile.
+
+    Raises:
+        ConflictError: it was deleted, and not uploaded again.
+    """
+    model = kept(session, Model, generation.model_id) if generation.model_id is not None else None
+    model = model or model_by_hash(session, generation.model_hash)
+    if model is None:
+        raise ConflictError(f"The model {generation.model_name!r} was deleted; upload it again first.")
+    return model
+
+
 def rename_model(session: Session, model_id: int, name: str) -> Model:
-    """Give a model another name."""
-    model = get_model(session, model_id)
+    """Give a model another name.
+
+    Raises:
+        NotFoundError: there is none of this number.
+        InputError: too long.
+    """
+    model = locked(session, Model, model_id)
+    if model is None:
+        raise NotFoundError(f"There is no model {model_id}.")
     model.name = check_name(name, model.name)
     announce(session, f"model:{model.id}", "models")
     return model
@@ -77,26 +110,32 @@ def upload_model(database: Database, store: ArtifactStore, data: bytes, *, name:
 
     Raises:
         CheckpointError: the file is damaged, of another version, or no checkpoint.
+        InputError: the name is too long.
+        StorageError: it cannot be stored.
     """
     checkpoint = Checkpoint.from_bytes(data)
-    key = f"models/{checkpoint.content_hash}/uploaded.cadenza"
-    store.write(key, data)
-    with database.transaction() as session:
-        model = Model(
-            name=check_name(name, f"{checkpoint.family} {checkpoint.content_hash[:8]}"),
-            owner=owner,
-            family=checkpoint.family,
-            encoding=checkpoint.encoding,
-            settings=checkpoint.settings,
-            figures=dict(checkpoint.figures),
-            parameters=sum(int(weights.size) for weights in checkpoint.weights.values()),
-            content_hash=checkpoint.content_hash,
-            checkpoint_key=key,
-            origin="uploaded",
-        )
-        session.add(model)
-        session.flush()
-        announce(session, "models")
+    title = check_name(name, f"{checkpoint.family} {checkpoint.content_hash[:8]}")
+    files = store_model_files(store, checkpoint, data, None)
+    try:
+        with database.transaction() as session:
+            model = Model(
+                name=title,
+                owner=owner,
+                family=checkpoint.family,
+                encoding=checkpoint.encoding,
+                settings=checkpoint.family_settings.model_dump(mode="json"),
+                figures=_plain_figures(checkpoint.figures),
+                parameters=checkpoint.parameters,
+                content_hash=checkpoint.content_hash,
+                checkpoint_key=files.checkpoint_key,
+                origin="uploaded",
+            )
+            session.add(model)
+            session.flush()
+            announce(session, "models")
+    except BaseException:
+        files.delete(store)
+        raise
     return model
 
 
@@ -108,7 +147,10 @@ def delete_model(database: Database, store: ArtifactStore, model_id: int) -> Non
         ConflictError: a queued or running job uses it.
     """
     with database.exclusive() as session:
-        model = get_model(session, model_id)
+        # Locked first: a generation that is being queued at this moment is either seen below or finds no model.
+        model = locked(session, Model, model_id)
+        if model is None:
+            raise NotFoundError(f"There is no model {model_id}.")
         using = (
             select(Job)
             .join(Generation, Generation.job_id == Job.id)
@@ -119,10 +161,16 @@ def delete_model(database: Database, store: ArtifactStore, model_id: int) -> Non
             raise ConflictError(
                 f"The model {model.name!r} is used by job {job.id} ({job.title}); cancel it or wait until it ends."
             )
-        keys = [key for key in (model.checkpoint_key, model.last_checkpoint_key) if key]
-        shared = set(session.scalars(select(Model.checkpoint_key).where(Model.id != model.id)))
+        keys = {model.checkpoint_key, model.last_checkpoint_key} - {""}
+        for column in (Model.checkpoint_key, Model.last_checkpoint_key):
+            keys -= set(session.scalars(select(column).where(Model.id != model.id, column.in_(keys))))
         session.delete(model)
         announce(session, f"model:{model_id}", "models")
+    # Rows first: a death between the two leaves files without a row, which the sweep finds.
     for key in keys:
-        if key not in shared:
-            store.delete(key)
+        store.delete(key)
+
+
+def _plain_figures(figures: dict[str, float]) -> dict[str, float]:
+    """Figures that every database can hold; a stranger's file may hold anything."""
+    return {storable(name)[:80]: value for name, value in list(figures.items())[:100] if math.isfinite(value)}

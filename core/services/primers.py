@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,14 +11,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.artifacts import ArtifactStore
-from core.errors import InputError, MidiError
+from core.errors import InputError, MidiError, StorageError
 from core.fields import PersonSettings, setting
 from core.models.datasets import Dataset, Piece
+from core.models.generations import Generation
 from core.models.trainings import Model, Training
 from core.models.uploads import Upload
 from core.music.reading import read_midi
 from core.sampling.settings import PrimerSettings
 from core.services.datasets import original_midi
+
+_COPIES_TRIED = 5
+_LARGEST_NUMBER = 2**31 - 1
 
 
 class PrimerChoice(PersonSettings):
@@ -34,8 +39,8 @@ class PrimerChoice(PersonSettings):
             "stored": "one used before",
         },
     )
-    piece_id: int = setting(0, "Piece", "Number of the piece.", ge=0)
-    upload_id: int = setting(0, "Upload", "Number of the uploaded file.", ge=0)
+    piece_id: int = setting(0, "Piece", "Number of the piece.", ge=0, le=_LARGEST_NUMBER)
+    upload_id: int = setting(0, "Upload", "Number of the uploaded file.", ge=0, le=_LARGEST_NUMBER)
     sha256: str = setting("", "Content", "Digest of a primer used before.", max_length=64)
     notes: int = setting(25, "Primer notes", "Notes taken from its start.", unit="notes", ge=1, le=2_000)
 
@@ -77,8 +82,8 @@ def resolve_primer(session: Session, store: ArtifactStore, choice: PrimerChoice,
         raise InputError.of("notes", f"notes: {title!r} has {available} notes; a primer of {wanted} is needed.")
     digest = hashlib.sha256(data).hexdigest()
     key = primer_key(digest)
-    if not store.exists(key):
-        store.write(key, data)
+    # Written even if it is there: the sweep leaves alone what is young, and this one will be needed in a moment.
+    store.write(key, data)
     return ResolvedPrimer(PrimerSettings(sha256=digest, notes=wanted), key, title)
 
 
@@ -124,7 +129,7 @@ def _file_of(session: Session, store: ArtifactStore, choice: PrimerChoice) -> tu
         return original_midi(store, piece), piece.title
     if choice.kind == "upload":
         upload = session.get(Upload, choice.upload_id)
-        if upload is None:
+        if upload is None or not upload.sha256:  # one without a digest is still arriving
             raise InputError.of(
                 "upload_id", f"upload_id: there is no uploaded file {choice.upload_id}; upload it again."
             )
@@ -132,19 +137,32 @@ def _file_of(session: Session, store: ArtifactStore, choice: PrimerChoice) -> tu
     digest = choice.sha256.lower()
     if len(digest) != 64 or not all(letter in "0123456789abcdef" for letter in digest):
         raise InputError.of("sha256", f"sha256: {choice.sha256[:70]!r} is no digest; 64 hexadecimal digits are needed.")
-    if store.exists(primer_key(digest)):
-        return store.read(primer_key(digest)), "earlier primer"
-    piece = session.scalar(select(Piece).where(Piece.sha256 == digest).limit(1))
-    if piece is None:
-        raise InputError.of(
-            "sha256", f"sha256: the primer {digest[:12]} is not here any more; import the dataset that it came from."
-        )
-    return original_midi(store, piece), piece.title
+    stored = select(Generation.primer_title).where(Generation.primer_key == primer_key(digest))
+    title = session.scalar(stored.order_by(Generation.id.desc()).limit(1)) or "earlier primer"
+    with suppress(StorageError):
+        data = store.read(primer_key(digest))
+        if hashlib.sha256(data).hexdigest() == digest:
+            return data, title
+    for piece in session.scalars(select(Piece).where(Piece.sha256 == digest).limit(_COPIES_TRIED)):
+        with suppress(StorageError):
+            data = original_midi(store, piece)
+            if hashlib.sha256(data).hexdigest() == digest:
+                return data, piece.title
+    raise InputError.of(
+        "sha256", f"sha256: the primer {digest[:12]} is not here any more; import the dataset that it came from."
+    )
 
 
 def primer_choice_of(settings: dict[str, Any]) -> PrimerChoice:
-    """The choice that repeats the primer of stored take settings."""
+    """The choice that repeats the primer of stored take settings.
+
+    Raises:
+        InputError: they hold something else, such as those of a file that somebody made up.
+    """
     primer = settings.get("primer")
-    if not primer:
+    if primer is None:
         return PrimerChoice(kind="none")
-    return PrimerChoice(kind="stored", sha256=primer["sha256"], notes=primer["notes"])
+    if not isinstance(primer, dict):
+        raise InputError.of("primer", f"primer: {str(primer)[:60]!r} is refused; a digest and a number are needed.")
+    checked = PrimerSettings.parse(primer)
+    return PrimerChoice(kind="stored", sha256=checked.sha256, notes=checked.notes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
@@ -19,6 +19,7 @@ from core.queue.enqueue import enqueue
 from core.records.database import announce
 from core.sampling.settings import GenerationSettings
 from core.services.paging import Page, fetch_page, sort_column
+from core.services.rows import locked, storable
 
 LONGEST_REMARK = 2_000
 AUDIO_FORMATS = {"wav": "audio/wav", "mp3": "audio/mpeg"}
@@ -54,7 +55,8 @@ def find_takes(
         statement = statement.where(Take.defect != "" if defect else Take.defect == "")
     if starred is None and defect is None:
         total = session.scalar(select(Generation.takes_done).where(Generation.id == generation_id)) or 0
-    ordered = statement.order_by(column.desc() if descending else column.asc(), Take.index)
+    # Both columns in one direction, as the indexes have them: no sorting, however many takes have the same figure.
+    ordered = statement.order_by(*((column.desc(), Take.index.desc()) if descending else (column, Take.index)))
     return fetch_page(session, ordered, page=page, per_page=per_page, total=total)
 
 
@@ -81,7 +83,7 @@ def neighbours(session: Session, take: Take) -> tuple[int | None, int | None]:
 
 def star_take(session: Session, take_id: int, starred: bool) -> Take:
     """Star a take, or take the star away."""
-    take = get_take(session, take_id)
+    take = _locked_take(session, take_id)
     take.starred = starred
     announce(session, f"take:{take.id}", f"generation:{take.generation_id}")
     return take
@@ -95,8 +97,8 @@ def annotate_take(session: Session, take_id: int, note: str) -> Take:
     """
     if len(note) > LONGEST_REMARK:
         raise InputError.of("note", f"note: {len(note)} characters are refused; allowed is at most {LONGEST_REMARK}.")
-    take = get_take(session, take_id)
-    take.note = note.strip()
+    take = _locked_take(session, take_id)
+    take.note = storable(note).strip()
     announce(session, f"take:{take.id}", f"generation:{take.generation_id}")
     return take
 
@@ -109,14 +111,6 @@ def take_notes(store: ArtifactStore, take: Take) -> Notes:
 def take_file_name(take: Take, extension: str = "mid") -> str:
     """A file name that tells a take from all others of its generation."""
     return f"take-{take.index:05d}-seed-{take.seed}-t{take.temperature:g}.{extension}"
-
-
-def chosen_takes(session: Session, generation_id: int, take_ids: Sequence[int] | None = None) -> Iterator[Take]:
-    """All takes of a generation in order, or only those chosen, without loading all at once."""
-    statement = select(Take).where(Take.generation_id == generation_id).order_by(Take.index)
-    if take_ids is not None:
-        statement = statement.where(Take.id.in_(take_ids))
-    yield from session.scalars(statement.execution_options(yield_per=500))
 
 
 def takes_csv(generation: Generation, takes: Sequence[Take]) -> str:
@@ -180,18 +174,18 @@ def request_audio(
     """
     if extension not in AUDIO_FORMATS:
         raise InputError.of("format", f"format: {extension!r} is unknown; allowed are {', '.join(AUDIO_FORMATS)}.")
-    take = get_take(session, take_id)
+    # Locked: of two who ask at once the second finds the job of the first.
+    take = _locked_take(session, take_id)
     if store.exists(audio_key(take, extension)):
         return None
-    running = (
-        select(Job)
-        .where(Job.kind == JobKind.AUDIO, Job.state.in_([JobState.QUEUED, JobState.RUNNING]))
-        .order_by(Job.id.desc())
-        .limit(200)
+    under_way = select(Job).where(
+        Job.state.in_([JobState.QUEUED, JobState.RUNNING]),
+        Job.kind == JobKind.AUDIO,
+        Job.request["subject_id"].as_integer() == take.id,
+        Job.request["format"].as_string() == extension,
     )
-    for job in session.scalars(running):
-        if job.request.get("subject_id") == take.id and job.request.get("format") == extension:
-            return job
+    if job := session.scalar(under_way.order_by(Job.id.desc()).limit(1)):
+        return job
     return enqueue(
         session,
         kind=JobKind.AUDIO,
@@ -199,11 +193,23 @@ def request_audio(
         title=f"{extension.upper()} of seed {take.seed} from {take.generation.name}"[:200],
         owner=owner,
         payloads=[{"take_id": take.id, "format": extension}],
-        request={"subject": "take", "subject_id": take.id, "format": extension},
+        request={
+            "subject": "take",
+            "subject_id": take.id,
+            "generation_id": take.generation_id,
+            "format": extension,
+        },
         priority=1,
     )
 
 
 def _plain(text: str) -> str:
-    """Text that a spreadsheet does not run as a formula."""
-    return "'" + text if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+    """Text that a spreadsheet does not run as a formula, its full-width forms included."""
+    return "'" + text if text.lstrip(" ")[:1] in set("=+-@\t\r\n＝＋－＠") else text  # noqa: RUF001  # they are meant
+
+
+def _locked_take(session: Session, take_id: int) -> Take:
+    take = locked(session, Take, take_id)
+    if take is None:
+        raise NotFoundError(f"There is no take {take_id}.")
+    return take

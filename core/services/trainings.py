@@ -8,16 +8,14 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from core.artifacts import ArtifactStore
 from core.errors import ConflictError, InputError, NotFoundError
 from core.fields import PersonSettings
-from core.modeling.checkpoints import Checkpoint
 from core.models.datasets import Dataset
 from core.models.jobs import JobKind, Queue
-from core.models.trainings import Model, Training, TrainingPoint
+from core.models.trainings import Training, TrainingPoint
 from core.queue.enqueue import enqueue
-from core.records.database import announce
 from core.services.paging import Page, fetch_page
+from core.services.rows import kept, storable
 from core.training.settings import FamilySettings, parse_training_settings
 
 LONGEST_NAME = 200
@@ -29,7 +27,7 @@ def check_name(name: str, fallback: str) -> str:
     Raises:
         InputError: too long.
     """
-    cleaned = " ".join(name.split())
+    cleaned = " ".join(storable(name).split())
     if len(cleaned) > LONGEST_NAME:
         raise InputError.of("name", f"name: {len(cleaned)} characters are refused; allowed is 1 to {LONGEST_NAME}.")
     return cleaned or fallback
@@ -52,7 +50,7 @@ def create_training(
         ConflictError: the dataset is not imported yet.
     """
     settings = parse_training_settings(family, dict(values), preset)
-    dataset = session.get(Dataset, dataset_id)
+    dataset = kept(session, Dataset, dataset_id)
     if dataset is None:
         raise InputError.of("dataset_id", f"dataset_id: there is no dataset {dataset_id}; choose one from the list.")
     if not dataset.ready:
@@ -109,44 +107,6 @@ def training_points(session: Session, training_id: int) -> Sequence[TrainingPoin
     """The points of a training's curves, by step."""
     statement = select(TrainingPoint).where(TrainingPoint.training_id == training_id).order_by(TrainingPoint.step)
     return session.scalars(statement).all()
-
-
-def keep_model(session: Session, store: ArtifactStore, training: Training) -> Model:
-    """Make a model of a training's best checkpoint: at its end, or when a person wants to keep what there is.
-
-    Raises:
-        ConflictError: there is no checkpoint yet.
-    """
-    if training.model is not None:
-        return training.model
-    if not training.best_key:
-        raise ConflictError(f"The training {training.name!r} has no checkpoint yet; let it run until its first one.")
-    data = store.read(training.best_key)
-    checkpoint = Checkpoint.from_bytes(data)
-    folder = f"models/{checkpoint.content_hash}/{training.id}"
-    store.write(f"{folder}/best.cadenza", data)
-    last_key = ""
-    if training.last_key:
-        last_key = f"{folder}/last.cadenza"
-        store.write(last_key, store.read(training.last_key))
-    model = Model(
-        name=training.name,
-        owner=training.owner,
-        family=checkpoint.family,
-        encoding=checkpoint.encoding,
-        settings=checkpoint.settings,
-        figures={**checkpoint.figures, **training.figures},
-        parameters=sum(int(weights.size) for weights in checkpoint.weights.values()),
-        content_hash=checkpoint.content_hash,
-        checkpoint_key=f"{folder}/best.cadenza",
-        last_checkpoint_key=last_key,
-        dataset_name=training.dataset.name if training.dataset else "",
-    )
-    training.model = model
-    session.add(model)
-    session.flush()
-    announce(session, f"training:{training.id}", "models")
-    return model
 
 
 def _check_pieces(dataset: Dataset, settings: PersonSettings) -> None:

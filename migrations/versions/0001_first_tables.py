@@ -174,6 +174,7 @@ def upgrade() -> None:
     op.create_index("ix_generation_created_at", "generation", ["created_at"])
     op.create_index("ix_generation_job_id", "generation", ["job_id"])
     op.create_index("ix_generation_model_id", "generation", ["model_id"])
+    op.create_index("ix_generation_primer_key", "generation", ["primer_key"])
 
     op.create_table(
         "job_log",
@@ -282,12 +283,15 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_take_generation_id_index", "take", ["generation_id", "index"], unique=True)
-    op.create_index("ix_take_generation_id_notes_count", "take", ["generation_id", "notes_count"])
-    op.create_index("ix_take_generation_id_notes_per_second", "take", ["generation_id", "notes_per_second"])
-    op.create_index("ix_take_generation_id_pitch_class_entropy", "take", ["generation_id", "pitch_class_entropy"])
-    op.create_index("ix_take_generation_id_polyphony", "take", ["generation_id", "polyphony"])
-    op.create_index("ix_take_generation_id_seconds", "take", ["generation_id", "seconds"])
-    op.create_index("ix_take_generation_id_seed", "take", ["generation_id", "seed"])
+    op.create_index("ix_take_generation_id_defect", "take", ["generation_id", "defect", "index"])
+    op.create_index("ix_take_generation_id_notes_count", "take", ["generation_id", "notes_count", "index"])
+    op.create_index("ix_take_generation_id_notes_per_second", "take", ["generation_id", "notes_per_second", "index"])
+    op.create_index(
+        "ix_take_generation_id_pitch_class_entropy", "take", ["generation_id", "pitch_class_entropy", "index"]
+    )
+    op.create_index("ix_take_generation_id_polyphony", "take", ["generation_id", "polyphony", "index"])
+    op.create_index("ix_take_generation_id_seconds", "take", ["generation_id", "seconds", "index"])
+    op.create_index("ix_take_generation_id_seed", "take", ["generation_id", "seed", "index"])
     op.create_index("ix_take_generation_id_starred", "take", ["generation_id", "starred", "index"])
     op.create_index("ix_take_sha256", "take", ["sha256"])
 

@@ -13,7 +13,8 @@ from core.models.datasets import Dataset
 from core.models.trainings import Training
 from core.models.trainings import TrainingPoint as PointRow
 from core.records.database import announce
-from core.services.trainings import get_training, keep_model
+from core.services.keeping import add_training_model, store_model_files
+from core.services.trainings import get_training
 from core.training.hooks import TrainingInterrupted, TrainingPoint, TrainingProgress, TrainingResult
 from core.training.run import train
 from core.training.settings import FAMILIES, FamilySettings
@@ -31,7 +32,7 @@ def run(context: UnitContext) -> None:
     with context.database.reading() as session:
         training = get_training(session, int(context.payload["training_id"]))
         dataset = session.get(Dataset, training.dataset_id) if training.dataset_id is not None else None
-    if training.model_id is not None:
+    if training.stop_reason:
         return  # It ended before, and only the word of it was lost.
     if dataset is None:
         raise ConflictError("The dataset of this training was deleted; import it again and submit a new training.")
@@ -41,14 +42,28 @@ def run(context: UnitContext) -> None:
     hooks = _RowHooks(context, training)
     hooks.forget_points_after(training.resume_step)
     result = _train(context, settings, corpus, hooks)
-    with context.transaction() as session:
-        row = get_training(session, training.id)
-        row.step, row.epoch = result.steps, result.epochs
-        row.stop_reason = "stopped early: no better figure for a while" if result.stopped_early else "all steps done"
-        row.figures = dict(result.best.figures)
-        keep_model(session, context.store, row)
-        context.mark_progressed(session)
+    _finish(context, training.id, result)
     hooks.clean_up()
+
+
+def _finish(context: UnitContext, training_id: int, result: TrainingResult) -> None:
+    """Store the model and say that the training is over, in one transaction."""
+    files = store_model_files(context.store, result.best, result.best.to_bytes(), result.last.to_bytes())
+    try:
+        with context.transaction() as session:
+            row = session.get_one(Training, training_id)
+            row.step, row.epoch = result.steps, result.epochs
+            row.stop_reason = (
+                "stopped early: no better figure for a while" if result.stopped_early else "all steps done"
+            )
+            row.figures = dict(result.best.figures)
+            model = add_training_model(session, row, files)
+            context.mark_progressed(session)
+    except BaseException:
+        files.delete(context.store)
+        raise
+    if model is None:
+        files.delete(context.store)
 
 
 def _train(context: UnitContext, settings: FamilySettings, corpus: Corpus, hooks: _RowHooks) -> TrainingResult:
@@ -67,6 +82,7 @@ class _RowHooks:
         self._context = context
         self._id = training.id
         self._resume_key = training.resume_key
+        self._steps = training.steps
 
     def forget_points_after(self, step: int) -> None:
         """Drop points of an earlier attempt that this one will measure again."""
@@ -75,6 +91,7 @@ class _RowHooks:
 
     def progress(self, progress: TrainingProgress) -> None:
         """Show how far it is; the context writes it at most once a second."""
+        self._steps = progress.steps
         self._context.progress(
             phase="training",
             done=progress.step,
@@ -96,12 +113,13 @@ class _RowHooks:
         with self._context.transaction() as session:
             session.merge(PointRow(training_id=self._id, step=point.step, epoch=point.epoch, values=dict(point.values)))
             row = session.get_one(Training, self._id)
-            row.step, row.epoch = point.step, point.epoch
+            row.step, row.steps, row.epoch = point.step, self._steps, point.epoch
             announce(session, f"training:{self._id}")
 
     def save_resume(self, data: bytes, step: int) -> None:
         """Store a resume point beside the old one, point the row at it, then drop the old one."""
-        key = f"trainings/{self._id}/resume-{self._context.attempt}-{step}.bin"
+        # No other attempt ever writes this key, not even that of a job which tries this one again.
+        key = f"trainings/{self._id}/resume-{self._context.unit_id}-{self._context.attempt}-{step}.bin"
         self._context.store.write(key, data)
         old = self._resume_key
         with self._context.transaction() as session:
@@ -115,7 +133,12 @@ class _RowHooks:
 
     def load_resume(self) -> bytes | None:
         """The last resume point, if there is one."""
-        return self._context.store.read(self._resume_key) if self._resume_key else None
+        if not self._resume_key:
+            return None
+        if not self._context.store.exists(self._resume_key):
+            self._context.log("The resume point is gone from the store; the training starts again.", "warning")
+            return None
+        return self._context.store.read(self._resume_key)
 
     def save_checkpoint(self, kind: Literal["best", "last"], checkpoint: Checkpoint) -> None:
         """Store a checkpoint, point the row at it, then drop the one that it replaces."""

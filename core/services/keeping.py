@@ -1,0 +1,128 @@
+"""Making a model of what a training has reached: at its end, or when a person keeps the best of a cancelled one."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from core.artifacts import ArtifactStore
+from core.errors import ConflictError, NotFoundError, StorageError
+from core.modeling.checkpoints import Checkpoint
+from core.models.datasets import Dataset
+from core.models.trainings import Model, Training
+from core.records.database import Database, announce
+from core.services.rows import locked
+from core.services.trainings import get_training
+
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """A model's checkpoints as stored, under keys that no other model shares."""
+
+    checkpoint: Checkpoint
+    checkpoint_key: str
+    last_checkpoint_key: str
+
+    def delete(self, store: ArtifactStore) -> None:
+        """Remove them, when no row came to point at them."""
+        for key in filter(None, (self.checkpoint_key, self.last_checkpoint_key)):
+            store.delete(key)
+
+
+def store_model_files(store: ArtifactStore, checkpoint: Checkpoint, best: bytes, last: bytes | None) -> ModelFiles:
+    """Store a model's checkpoints before any row speaks of them; large files take no lock of the database this way.
+
+    Raises:
+        StorageError: the store refuses (disk full).
+    """
+    own = f"models/{checkpoint.content_hash}/{secrets.token_hex(6)}"
+    files = ModelFiles(checkpoint, f"{own}.cadenza", f"{own}-last.cadenza" if last is not None else "")
+    try:
+        store.write(files.checkpoint_key, best)
+        if last is not None:
+            store.write(files.last_checkpoint_key, last)
+    except BaseException:
+        files.delete(store)
+        raise
+    return files
+
+
+def add_training_model(session: Session, training: Training, files: ModelFiles) -> Model | None:
+    """Add the model of a locked training; None when the training has that very model already (drop the files then)."""
+    checkpoint = files.checkpoint
+    present = session.get(Model, training.model_id) if training.model_id is not None else None
+    if present is not None and present.content_hash == checkpoint.content_hash:
+        present.figures = {**present.figures, **checkpoint.figures}
+        return None
+    dataset = session.get(Dataset, training.dataset_id) if training.dataset_id is not None else None
+    model = Model(
+        name=training.name,
+        owner=training.owner,
+        family=checkpoint.family,
+        encoding=checkpoint.encoding,
+        settings=checkpoint.settings,
+        figures=dict(checkpoint.figures),
+        parameters=checkpoint.parameters,
+        content_hash=checkpoint.content_hash,
+        checkpoint_key=files.checkpoint_key,
+        last_checkpoint_key=files.last_checkpoint_key,
+        dataset_name=dataset.name if dataset is not None else "",
+    )
+    session.add(model)
+    session.flush()
+    training.model_id = model.id
+    announce(session, f"training:{training.id}", "models")
+    return model
+
+
+def keep_model(database: Database, store: ArtifactStore, training_id: int) -> Model:
+    """Make a model of a training's best checkpoint so far; the one that is there, if that is it.
+
+    May be called at any time, by several at once too. A training that goes on afterwards makes a model of its own.
+
+    Raises:
+        NotFoundError: there is no such training.
+        ConflictError: there is no checkpoint yet.
+        StorageError: the checkpoint cannot be read, or the model not stored.
+    """
+    best, last = _read_checkpoints(database, store, training_id)
+    files = store_model_files(store, Checkpoint.from_bytes(best), best, last)
+    try:
+        with database.transaction() as session:
+            training = _locked_training(session, training_id)
+            model = add_training_model(session, training, files)
+            kept = model if model is not None else session.get_one(Model, training.model_id)
+    except BaseException:
+        files.delete(store)
+        raise
+    if model is None:
+        files.delete(store)
+    return kept
+
+
+def _locked_training(session: Session, training_id: int) -> Training:
+    training = locked(session, Training, training_id)
+    if training is None:
+        raise NotFoundError(f"There is no training {training_id}.")
+    return training
+
+
+def _read_checkpoints(database: Database, store: ArtifactStore, training_id: int) -> tuple[bytes, bytes | None]:
+    for attempt in range(1, _ATTEMPTS + 1):
+        with database.reading() as session:
+            training = get_training(session, training_id)
+        if not training.best_key:
+            raise ConflictError(
+                f"The training {training.name!r} has no checkpoint yet; let it run until its first one."
+            )
+        try:
+            return store.read(training.best_key), store.read(training.last_key) if training.last_key else None
+        except StorageError:
+            # A training that runs puts new checkpoints in the place of old ones: look at its row again.
+            if attempt == _ATTEMPTS:
+                raise
+    raise AssertionError("unreachable")
