@@ -24,6 +24,7 @@ from core.music.notes import Notes
 from core.music.provenance import Provenance
 from core.music.writing import write_midi
 from core.records.database import Database
+from core.sampling.facts import SAMPLER_VERSION
 from core.sampling.settings import GenerationSettings
 from core.services.generations import create_generation
 from core.training.settings import LstmSettings
@@ -179,7 +180,7 @@ class WebContent:
     ) -> Take:
         notes = some_notes(seed)
         own = settings.of_take(temperature).model_dump(mode="json")
-        midi = write_midi(notes, provenance=Provenance(generation.model_hash, seed, own, "test"))
+        midi = write_midi(notes, provenance=Provenance(generation.model_hash, seed, own, SAMPLER_VERSION))
         key = f"generations/{generation.id}/takes/{index}.mid"
         self.store.write(key, midi)
         measures = measure(notes).as_dict()
