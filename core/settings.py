@@ -9,6 +9,7 @@ import hashlib
 import tempfile
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 from platformdirs import user_data_path
 from pydantic import Field
@@ -45,7 +46,7 @@ class Settings(BaseSettings):
     @property
     def resolved_broker_url(self) -> str:
         """The broker's URL, with the embedded Valkey's unix socket filled in."""
-        return self.broker_url or f"redis+socket://{self.valkey_socket}"
+        return self.broker_url or f"redis+socket://{quote(str(self.valkey_socket))}"
 
     @property
     def resolved_artifacts_url(self) -> str:

@@ -19,6 +19,7 @@ def main(name: str) -> None:
     run_dir = Path(os.environ["CADENZA_LAUNCHER_RUN"])
     if take_lock(run_dir / "parts" / f"{name}.lock") is None:
         sys.exit(f"the part {name} of this system runs already")
+    os.chdir(os.environ["CADENZA_LAUNCHER_FOLDER"])  # where `up` was started: settings may hold relative paths
     command = json.loads((run_dir / "parts.json").read_text())[name]
     os.execv(command[0], command)
 

@@ -1,7 +1,8 @@
 """The parts of a system and how supervisor runs them.
 
-Commands go through `webui.launcher.part`, which reads them from a JSON file: no path of a person's machine ever passes
-through the syntax of supervisor's configuration, where `%`, `;` and `#` have meanings.
+Commands go through `webui.launcher.part`, which reads them from a JSON file, and files are named relative to the data
+folder, where supervisor runs: no path of a person's machine passes through the syntax of supervisor's configuration,
+where `%`, `;` and `#` have meanings.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def parts_of(settings: Settings) -> list[Part]:
 
 
 def supervisor_config(parts: list[Part]) -> str:
-    """The configuration for `parts`; everything that differs between machines comes from the environment."""
+    """The configuration for `parts`; it is the same on every machine."""
     names = ",".join(part.name for part in parts if not part.is_broker)
     sections = [_HEAD, *(_program(part) for part in parts), f"[group:parts]\nprograms={names}\npriority=200\n"]
     if any(part.is_broker for part in parts):
@@ -57,14 +58,13 @@ def supervisor_config(parts: list[Part]) -> str:
     return "\n".join(sections)
 
 
-# supervisor warns at every start when it runs as root without being told to.
 _HEAD = """[supervisord]
 nodaemon=true
 silent=true
-logfile=%(ENV_CADENZA_LAUNCHER_LOGS)s/supervisor.log
+logfile=logs/supervisor.log
 logfile_maxbytes=5MB
 logfile_backups=3
-pidfile=%(ENV_CADENZA_LAUNCHER_RUN)s/supervisor.pid
+pidfile=run/supervisor.pid
 
 [unix_http_server]
 file=%(ENV_CADENZA_LAUNCHER_SOCKET)s
@@ -88,7 +88,7 @@ stopwaitsecs={_BROKER_STOP_SECONDS if part.is_broker else _STOP_SECONDS}
 stopasgroup=false
 killasgroup=true
 redirect_stderr=true
-stdout_logfile=%(ENV_CADENZA_LAUNCHER_LOGS)s/{part.name}.log
+stdout_logfile=logs/{part.name}.log
 stdout_logfile_maxbytes={_LOG_BYTES}
 stdout_logfile_backups={_LOG_BACKUPS}
 """

@@ -11,11 +11,12 @@ from core.processes import end_with_parent, take_lock
 
 
 def main(config: str) -> None:
-    """Supervise until SIGTERM."""
+    """Supervise until SIGTERM, from the data folder, which the configuration's paths are relative to."""
     end_with_parent()
-    lock = Path(os.environ["CADENZA_LAUNCHER_RUN"]) / "parts" / "supervisor.lock"
-    if take_lock(lock) is None:
+    run_dir = Path(os.environ["CADENZA_LAUNCHER_RUN"])
+    if take_lock(run_dir / "parts" / "supervisor.lock") is None:
         sys.exit("this system is supervised already")
+    os.chdir(run_dir.parent)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns a root user about itself on every start
         from supervisor import supervisord

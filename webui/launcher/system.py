@@ -33,6 +33,8 @@ from webui.launcher.web import address_file
 
 _STOP_SECONDS = 11.0
 _POLL_SECONDS = 0.1
+# What supervisor says before it has a log, such as why it cannot start.
+_COMPLAINTS = "supervisor-start.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +68,17 @@ class System:
         _write(run_dir / "parts.json", json.dumps({part.name: part.command for part in self.parts}))
         _write(run_dir / "supervisor.conf", supervisor_config(self.parts))
         self._began = utc_now()
+        complaints = os.open(self.settings.log_dir / _COMPLAINTS, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         # A session of its own: Ctrl-C in the terminal reaches the launcher alone, which ends the rest in order.
         self._supervisor = subprocess.Popen(
             [sys.executable, "-m", "webui.launcher.supervise", str(run_dir / "supervisor.conf")],
             env=self._environment(),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=complaints,
+            stderr=complaints,
             start_new_session=True,
         )
+        os.close(complaints)
 
     def is_supervised(self) -> bool:
         """Whether the supervisor runs; without it the parts end."""
@@ -132,7 +136,7 @@ class System:
             **fields,
             "CADENZA_DATA_DIR": str(self.settings.data_dir.absolute()),
             "CADENZA_LAUNCHER_RUN": str(self.settings.run_dir),
-            "CADENZA_LAUNCHER_LOGS": str(self.settings.log_dir),
+            "CADENZA_LAUNCHER_FOLDER": str(Path.cwd()),
             "CADENZA_LAUNCHER_SOCKET": str(_supervisor_socket(self.settings)),
             "CADENZA_LAUNCHER_PYTHON": sys.executable,
             "PYTHONUNBUFFERED": "1",
@@ -182,21 +186,25 @@ def running_system(settings: Settings, ready_seconds: float = 180.0) -> Iterator
         try:
             deadline = time.monotonic() + ready_seconds
             while missing := system.missing(database):
-                if time.monotonic() > deadline or not system.is_supervised():
-                    raise CadenzaError(_not_ready(settings, missing, ready_seconds))
+                if not system.is_supervised():
+                    raise CadenzaError(_complaint(settings, "The supervisor of the parts ended.", []))
+                if time.monotonic() > deadline:
+                    told = f"These parts were not ready after {ready_seconds:.0f} s: {', '.join(missing)}."
+                    raise CadenzaError(_complaint(settings, told, missing))
                 time.sleep(_POLL_SECONDS)
         finally:
             database.dispose()
         yield system
 
 
-def _not_ready(settings: Settings, missing: list[str], seconds: float) -> str:
-    told = [f"These parts were not ready after {seconds:.0f} s: {', '.join(missing)}."]
-    for name in missing:
-        log = settings.log_dir / f"{name}.log"
+def _complaint(settings: Settings, sentence: str, parts: list[str]) -> str:
+    """The sentence, and the end of the logs of the parts that it is about."""
+    told = [sentence]
+    for log in [settings.log_dir / _COMPLAINTS, *(settings.log_dir / f"{name}.log" for name in parts)]:
         with contextlib.suppress(OSError):
             lines = log.read_text(errors="replace").splitlines()[-8:]
-            told.append("\n".join([f"The end of {log}:", *lines]))
+            if lines:
+                told.append("\n".join([f"The end of {log}:", *lines]))
     return "\n".join(told)
 
 
