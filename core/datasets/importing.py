@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -37,8 +38,11 @@ class Reporter(Protocol):
         total: float | None = None,
         unit: str | None = None,
         phase: str | None = None,
+        rate: float | None = None,
+        rate_unit: str | None = None,
+        seconds_left: float | None = None,
     ) -> None:
-        """How far the phase is."""
+        """How far the phase is, and how fast; what is left out stays as it was."""
 
     def check(self) -> None:
         """Raise to end the import."""
@@ -121,6 +125,7 @@ def import_files(
         originals = stack.enter_context(zipfile.ZipFile(target, "w", zipfile.ZIP_STORED))
         reporter.progress(done=0, total=source.total, unit="files", phase="reading files")
         by_notes: dict[str, str] = {}
+        began = time.monotonic()
         for done, (hashed, piece) in enumerate(pool.read(_without_doubles(source), reporter.check), start=1):
             if isinstance(piece, str):
                 imported.rejected.append((hashed.file.name, piece))
@@ -135,7 +140,8 @@ def import_files(
                 imported.pieces.append(_describe(hashed, piece))
                 for name, count in piece.counts.items():
                     counts[name] += count
-            reporter.progress(done=done)
+            rate = done / max(time.monotonic() - began, 1e-3)
+            reporter.progress(done=done, rate=rate, rate_unit="files/s", seconds_left=(source.total - done) / rate)
         if not imported.pieces:
             raise NothingUsableError(imported)
         reporter.progress(phase="storing notes")

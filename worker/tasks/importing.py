@@ -19,7 +19,7 @@ from core.datasets.records import record_import, record_rejections
 from core.datasets.settings import ImportSettings
 from core.datasets.sources import SourceBuilder, StoredFile
 from core.datasets.starter import starter_zip
-from core.errors import ConflictError
+from core.errors import ConflictError, SupersededError
 from core.models.datasets import Dataset
 from core.models.generations import Take
 from core.models.uploads import Upload
@@ -60,7 +60,8 @@ def run(context: UnitContext) -> None:
         with context.transaction() as session:
             record_import(session, dataset_id, imported)
             context.mark_progressed(session)
-    except BaseException:
+    except (SupersededError, ConflictError):
+        # Refused before the commit. After any other error nobody knows whether the rows are there: keep their files.
         context.store.delete(f"{imported.corpus_key.rpartition('/')[0]}/")
         raise
     _report(context, imported)

@@ -36,6 +36,9 @@ class Notebook:
         total: float | None = None,
         unit: str | None = None,
         phase: str | None = None,
+        rate: float | None = None,
+        rate_unit: str | None = None,
+        seconds_left: float | None = None,
     ) -> None:
         self.seen.append({"done": done, "total": total, "unit": unit, "phase": phase})
 
