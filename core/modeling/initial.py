@@ -13,7 +13,7 @@ def initial_weights(settings: FamilySettings) -> dict[str, NDArray[np.float32]]:
     """Fresh weights of a family's network, decided by `settings.seed`.
 
     The kinds are Keras's own defaults: kernels Glorot uniform, recurrent kernels orthogonal, embeddings uniform
-    within 0.05, biases 0 with the forget gate's at 1.
+    within 1 (wider than Keras: the events differ from the start), biases 0 with the forget gate's at 1.
     """
     generator = np.random.default_rng([settings.seed, 0])
     weights: dict[str, NDArray[np.float32]] = {}
@@ -24,7 +24,7 @@ def initial_weights(settings: FamilySettings) -> dict[str, NDArray[np.float32]]:
             if name.startswith("lstm"):
                 array[shape[0] // 4 : shape[0] // 2] = 1.0
         elif kind == "embedding":
-            array = generator.uniform(-0.05, 0.05, shape)
+            array = generator.uniform(-1.0, 1.0, shape)
         elif kind == "recurrent":
             q, r = np.linalg.qr(generator.normal(size=(shape[1], shape[0])))
             array = (q * np.sign(np.diagonal(r))).T

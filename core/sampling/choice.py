@@ -26,7 +26,8 @@ def truncate(logits: Tensor, top_k: Tensor, top_p: Tensor) -> Tensor:
     kept = (top_k <= 0) | (ranks < top_k)
     weights = ops.where(kept & (descending > RULED_OUT), ops.exp(descending - descending[:, :1]), 0.0)
     before = ops.cumsum(weights, axis=-1) - weights
-    kept = kept & (before < top_p * ops.sum(weights, axis=-1, keepdims=True)) | (ranks == 0)
+    together = ops.sum(weights, axis=-1, keepdims=True)
+    kept = kept & ((top_p >= 1) | (before < top_p * together)) | (ranks == 0)
     least = ops.min(ops.where(kept, descending, float("inf")), axis=-1, keepdims=True)
     return ops.where(logits >= least, logits, RULED_OUT)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from typing import Any, Literal
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -57,6 +57,7 @@ class EventTraining:
         self._first: Tree = to_device(zero_moments(fresh))
         self._second: Tree = to_device(zero_moments(fresh))
         self._best: Arrays = fresh
+        self._evaluated: HeldOut | None = None  # how far the evaluation under way has come
         self._place: dict[str, Any] = {
             "step": 0,
             "best_loss": None,  # held-out nats per event
@@ -65,7 +66,6 @@ class EventTraining:
             "loss_sum": 0.0,
             "loss_steps": 0,
             "phase": "train",  # or "interval" or "all" while such an evaluation is under way
-            "evaluated": None,  # what of it is complete
             "last_figures": {},
         }
         resumed = read_resume(hooks, settings, self._digest)
@@ -75,6 +75,10 @@ class EventTraining:
                 to_device(trees[name]) for name in ("weights", "first", "second")
             )
             self._best = trees["best"]
+            if "evaluated" in self._place:
+                flat = [array for _, array in sorted(trees.get("evaluated", {}).items())]
+                state = keras.tree.pack_sequence_as(self._network.initial_state(1), flat) if flat else None
+                self._evaluated = HeldOut(**self._place.pop("evaluated"), state=state)
 
     def run(self) -> TrainingResult:
         """Train until the steps are done or early stopping ends it."""
@@ -159,7 +163,8 @@ class EventTraining:
         waited = 0 if better else place["waited"] + 1
         over = step == settings.steps or 0 < settings.patience <= waited
         current = {name: to_numpy(weight) for name, weight in self._weights.items()}
-        place.update(loss_sum=0.0, loss_steps=0, waited=waited, evaluated=None, last_figures=figures)
+        place.update(loss_sum=0.0, loss_steps=0, waited=waited, last_figures=figures)
+        self._evaluated = None
         place["phase"] = "all" if over else "train"
         if better:
             place.update(best_loss=figure.nats_per_event, best_figures=figures)
@@ -196,12 +201,11 @@ class EventTraining:
         """Go on with the evaluation that is under way, looking up between chunks."""
 
         def between(done: HeldOut) -> None:
-            self._place["evaluated"] = asdict(done)
+            self._evaluated = done
             self._pulse.check()
 
         streams = self._interval_streams if which == "interval" else self._streams
-        before = self._place["evaluated"]
-        return self._evaluator.evaluate(weights, streams, between, HeldOut(**before) if before else None)
+        return self._evaluator.evaluate(weights, streams, between, self._evaluated)
 
     def _epoch(self) -> float:
         settings = self._settings
@@ -226,4 +230,11 @@ class EventTraining:
             "second": {name: to_numpy(array) for name, array in self._second.items()},
             "best": self._best,
         }
-        return write_resume(self._settings, self._digest, self._place, trees), int(self._place["step"])
+        place = dict(self._place)
+        if (evaluated := self._evaluated) is not None:
+            place["evaluated"] = {
+                name: getattr(evaluated, name) for name in ("nats", "events", "notes", "group", "place")
+            }
+            flat = [] if evaluated.state is None else keras.tree.flatten(evaluated.state)
+            trees["evaluated"] = {f"{number:03d}": to_numpy(part) for number, part in enumerate(flat)}
+        return write_resume(self._settings, self._digest, place, trees), int(place["step"])

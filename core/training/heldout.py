@@ -21,16 +21,20 @@ _CHUNK = 256
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Sums over the pieces evaluated so far; the begin and end of pieces are not counted.
+    """Sums over what has been evaluated so far; the begin and end of pieces are not counted.
 
     Attributes:
-        nats: negative log likelihood; `events`, `notes`: how many were counted; `groups`: groups of pieces done.
+        nats: negative log likelihood; `events`, `notes`: how many were counted.
+        group, place: the group of pieces under way and how many of its events have been read.
+        state: the network's state at that place, None at a group's begin.
     """
 
     nats: float = 0.0
     events: int = 0
     notes: int = 0
-    groups: int = 0
+    group: int = 0
+    place: int = 0
+    state: Tree = None
 
     @property
     def nats_per_event(self) -> float:
@@ -69,21 +73,28 @@ class Evaluator:
         # Pieces of similar length side by side waste little on padding.
         order = sorted(range(len(streams)), key=lambda index: (streams[index].size, index))
         groups = [order[at : at + _ROWS] for at in range(0, len(order), _ROWS)]
-        for number in range(done.groups, len(groups)):
-            nats, events, notes = done.nats, done.events, done.notes
-            state = to_device(self._network.initial_state(_ROWS))
-            table = _table([streams[index] for index in groups[number]])
-            for at in range(0, table.shape[1] - 1, _CHUNK):
+        while done.group < len(groups):
+            table = _table([streams[index] for index in groups[done.group]])
+            while done.place < table.shape[1] - 1:
                 between(done)
-                cut = table[:, at : at + _CHUNK + 1]
-                targets = np.where(countable(cut[:, 1:]), cut[:, 1:], PADDING)
-                sums, state = self._chunk(weights, np.where(cut[:, :-1] == PADDING, END, cut[:, :-1]), targets, state)
-                nats += float(to_numpy(sums).astype(np.float64).sum())
-                events += int((targets != PADDING).sum())
-                notes += int(((targets != PADDING) & (targets < NOTE_OFF)).sum())
-            done = HeldOut(nats, events, notes, number + 1)
+                done = self._read_chunk(weights, table[:, done.place : done.place + _CHUNK + 1], done)
+            done = HeldOut(done.nats, done.events, done.notes, done.group + 1)
         between(done)
         return done
+
+    def _read_chunk(self, weights: Tree, cut: NDArray[np.int32], done: HeldOut) -> HeldOut:
+        """Go on by one chunk; `cut` has one column more than the chunk, the last target."""
+        state = to_device(self._network.initial_state(_ROWS) if done.state is None else done.state)
+        targets = np.where(countable(cut[:, 1:]), cut[:, 1:], PADDING)
+        sums, state = self._chunk(weights, np.where(cut[:, :-1] == PADDING, END, cut[:, :-1]), targets, state)
+        return HeldOut(
+            done.nats + float(to_numpy(sums).astype(np.float64).sum()),
+            done.events + int((targets != PADDING).sum()),
+            done.notes + int(((targets != PADDING) & (targets < NOTE_OFF)).sum()),
+            done.group,
+            done.place + _CHUNK,
+            state,
+        )
 
     def _chunk_nats(self, weights: Tree, events: Tensor, targets: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         logits, state = self._network.sequence(weights, events, state)

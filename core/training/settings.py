@@ -60,11 +60,14 @@ class LstmSettings(FamilySettings):
         "before. Choose it first: it is fast on a CPU and keeps time and dynamics."
     )
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "Starter": {"embedding": 64, "units": 256, "layers": 1, "steps": 500, "evaluate_every": 100},
-        "Standard": {"embedding": 128, "units": 512, "layers": 1, "steps": 6_000, "dropout": 0.1, "window": 256},
+        "Starter": {"embedding": 64, "units": 256, "layers": 1, "steps": 2_000, "evaluate_every": 250},
+        "Standard": {
+            "embedding": 128, "units": 512, "layers": 1, "steps": 6_000, "dropout": 0.1, "window": 256,
+            "batch_size": 32, "learning_rate": 0.003, "warmup_steps": 200,
+        },
         "Large": {
             "embedding": 256, "units": 1024, "layers": 2, "steps": 40_000, "dropout": 0.2, "window": 512,
-            "batch_size": 64,
+            "batch_size": 64, "learning_rate": 0.001, "warmup_steps": 1_000,
         },
     }  # fmt: skip
 
@@ -72,10 +75,10 @@ class LstmSettings(FamilySettings):
     units: int = setting(256, "Units", "Width of each LSTM layer.", ge=8, le=4096)
     layers: int = setting(1, "Layers", "LSTM layers on top of each other.", ge=1, le=8)
     dropout: float = setting(0.0, "Dropout", "Share of values dropped between layers in training.", ge=0, lt=0.9)
-    steps: int = setting(500, "Steps", "Batches to train on.", ge=1, le=10_000_000)
-    batch_size: int = setting(32, "Batch", "Windows per step.", unit="windows", ge=1, le=4096)
-    window: int = setting(128, "Window", "Events per window.", unit="events", ge=8, le=8192)
-    learning_rate: float = setting(0.004, "Learning rate", "Highest, after the warm-up.", advanced=True, gt=0, le=1)
+    steps: int = setting(2_000, "Steps", "Batches to train on.", ge=1, le=10_000_000)
+    batch_size: int = setting(16, "Batch", "Windows per step.", unit="windows", ge=1, le=4096)
+    window: int = setting(64, "Window", "Events per window.", unit="events", ge=8, le=8192)
+    learning_rate: float = setting(0.01, "Learning rate", "Highest, after the warm-up.", advanced=True, gt=0, le=1)
     warmup_steps: int = setting(
         50, "Warm-up", "Steps until the highest learning rate.", advanced=True, ge=0, le=1_000_000
     )

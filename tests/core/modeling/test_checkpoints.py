@@ -1,0 +1,146 @@
+"""Stored models: exact, bounded, and refused with a sentence when they do not fit."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as budget
+from hypothesis import strategies as st
+
+from core.errors import CheckpointError
+from core.modeling.checkpoints import Checkpoint
+from core.modeling.initial import initial_weights
+from core.modeling.shapes import parameter_count
+from core.training.settings import LstmSettings, TutorialSettings
+
+
+def _checkpoint(seed: int = 0) -> Checkpoint:
+    settings = LstmSettings(embedding=8, units=8, layers=2, seed=seed)
+    values = settings.model_dump(mode="json")
+    return Checkpoint("lstm", "performance", values, initial_weights(settings), {"held_out_nats_per_event": 2.5})
+
+
+_DATA = _checkpoint().to_bytes()
+
+
+def _rewritten(change: dict[str, object]) -> bytes:
+    """The stored checkpoint with some keys of its document changed."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(_DATA)) as source, zipfile.ZipFile(buffer, "w") as target:
+        for part in source.infolist():
+            content = source.read(part)
+            if part.filename == "model.json":
+                content = json.dumps({**json.loads(content), **change}).encode()
+            target.writestr(part, content)
+    return buffer.getvalue()
+
+
+def test_comes_back_whole_and_the_same_content_gives_the_same_bytes() -> None:
+    checkpoint = _checkpoint()
+    again = Checkpoint.from_bytes(checkpoint.to_bytes())
+    assert (again.family, again.encoding, again.settings) == ("lstm", "performance", checkpoint.settings)
+    assert again.figures == {"held_out_nats_per_event": 2.5}
+    assert all((again.weights[name] == array).all() for name, array in checkpoint.weights.items())
+    assert again.content_hash == checkpoint.content_hash
+    assert again.to_bytes() == checkpoint.to_bytes() == _DATA
+
+
+def test_the_hash_is_of_what_decides_the_music() -> None:
+    checkpoint = _checkpoint()
+    same = replace(
+        checkpoint, figures={"other": 1.0}, settings={**checkpoint.settings, "learning_rate": 0.5, "seed": 9}
+    )
+    assert same.content_hash == checkpoint.content_hash
+    weights = {name: array.copy() for name, array in checkpoint.weights.items()}
+    weights["output.bias"][3] += np.float32(1e-6)
+    assert replace(checkpoint, weights=weights).content_hash != checkpoint.content_hash
+
+
+def test_counts_parameters() -> None:
+    assert parameter_count(TutorialSettings()) == 84_354
+    assert _checkpoint().parameters == sum(array.size for array in _checkpoint().weights.values())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"format": 99}, "format 99"),
+        ({"family": "organ"}, "'organ'"),
+        ({"encoding": "tutorial"}, "'tutorial'"),
+        ({"settings": {"units": 16, "embedding": 8, "layers": 2}}, "needed is float32 of"),
+        ({"settings": {"units": 8, "embedding": 8, "layers": 1}}, "differ in lstm_1"),
+        ({"settings": {"units": -4}}, "units"),
+        ({"settings": []}, "damaged"),
+        ({"figures": {"loss": "low"}}, "figure"),
+    ],
+)
+def test_says_what_does_not_fit(change: dict[str, object], words: str) -> None:
+    with pytest.raises(CheckpointError, match=words):
+        Checkpoint.from_bytes(_rewritten(change))
+
+
+def test_refuses_weights_that_are_no_numbers() -> None:
+    checkpoint = _checkpoint()
+    checkpoint.weights["output.bias"][0] = np.nan
+    with pytest.raises(CheckpointError, match=r"output\.bias"):
+        Checkpoint.from_bytes(checkpoint.to_bytes())
+
+
+@pytest.mark.parametrize("data", [b"", b"PK", b"no zip at all" * 50, _DATA[:-100], _DATA[: len(_DATA) // 2]])
+def test_refuses_what_is_no_checkpoint(data: bytes) -> None:
+    with pytest.raises(CheckpointError, match="damaged"):
+        Checkpoint.from_bytes(data)
+
+
+def test_refuses_what_expands_or_runs_code() -> None:
+    for name, content, kind in (
+        ("weights/output.bias.npy", bytes(50_000_000), zipfile.ZIP_DEFLATED),
+        ("weights/output.bias.npy", _pickled(), zipfile.ZIP_STORED),
+        ("weights/output.bias.npy", _huge_header(), zipfile.ZIP_STORED),
+    ):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as target:
+            target.writestr("model.json", b"{}")
+            target.writestr(name, content, kind)
+        with pytest.raises(CheckpointError):
+            Checkpoint.from_bytes(buffer.getvalue())
+
+
+@given(st.integers(0, len(_DATA) - 1), st.integers(1, 255))
+@budget(max_examples=150, deadline=None)
+def test_a_flipped_byte_is_noticed_or_harmless(place: int, flip: int) -> None:
+    data = bytearray(_DATA)
+    data[place] ^= flip
+    try:
+        checkpoint = Checkpoint.from_bytes(bytes(data))
+    except CheckpointError:
+        return
+    assert checkpoint.content_hash == _checkpoint().content_hash
+
+
+def test_the_web_process_needs_no_keras_for_any_of_this() -> None:
+    code = (
+        "import sys; import core.modeling.checkpoints, core.training.estimate, core.training.hooks, core.sampling.facts,"
+        "core.sampling.finishing; assert not {'tensorflow', 'keras', 'jax'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def _pickled() -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, np.array([object], dtype=object), allow_pickle=True)
+    return stream.getvalue()
+
+
+def _huge_header() -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": (10**12,)})
+    return stream.getvalue()

@@ -1,0 +1,48 @@
+"""Compose three takes with each stored model of a folder and print the digests of their logits as JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from core.modeling.checkpoints import Checkpoint
+from core.music.notes import Notes
+from core.sampling.composer import Composer
+from core.sampling.settings import TakeSettings
+
+
+def main(folder: Path) -> None:
+    """Print one JSON object: model name to digests in the order of the seeds."""
+    generator = np.random.default_rng(8)
+    primer = Notes.of(
+        np.cumsum(generator.choice([0.0, 0.25, 0.5], 30)),
+        generator.choice([0.2, 0.6], 30),
+        generator.permutation(np.arange(50, 80)),
+        generator.choice([40, 90], 30),
+    )
+    result = {}
+    for name in ("events", "tutorial"):
+        digests = {}
+        composer = Composer(Checkpoint.from_bytes((folder / name).read_bytes()))
+        composer.compose(
+            [(2, 1.0), (0, 1.0), (1, 1.0)],
+            TakeSettings(length=12),
+            primer,
+            lambda *_: None,
+            lambda: False,
+            on_logits=lambda index, values, to=digests: to.update({(2, 0, 1)[index]: _digest(values)}),
+        )
+        result[name] = [digests[seed] for seed in range(3)]
+    print(json.dumps(result))
+
+
+def _digest(values: np.ndarray) -> str:
+    return hashlib.sha256(values.tobytes()).hexdigest()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,94 @@
+"""The same seed gives the same bits, whatever is composed beside it, in whatever order, in whatever process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("keras", reason="needs the extra `cpu` or `gpu`")
+
+from core.modeling.checkpoints import Checkpoint
+from core.music.notes import Notes
+from core.sampling.settings import TakeSettings
+
+pytestmark = pytest.mark.slow
+
+_SETTINGS = TakeSettings(length=12)
+
+
+def composed(
+    composer: Any, requests: list[tuple[int, float]], settings: TakeSettings, primer: Notes | None, *, logits: bool
+) -> tuple[dict[tuple[int, float], str], dict[tuple[int, float], str]]:
+    """Digest of every take's notes, and of its logits where asked for."""
+    takes: dict[tuple[int, float], str] = {}
+    traces: dict[tuple[int, float], str] = {}
+
+    def on_take(index: int, notes: Notes) -> None:
+        assert requests[index] not in takes
+        columns = (notes.onset_seconds, notes.duration_seconds, notes.pitch, notes.velocity)
+        takes[requests[index]] = hashlib.sha256(b"".join(column.tobytes() for column in columns)).hexdigest()
+
+    def on_logits(index: int, values: Any) -> None:
+        traces[requests[index]] = hashlib.sha256(values.tobytes()).hexdigest()
+
+    composer.compose(requests, settings, primer, on_take, lambda: False, **({"on_logits": on_logits} if logits else {}))
+    assert set(takes) == set(requests)
+    return takes, traces
+
+
+@pytest.mark.parametrize("family", ["events", "tutorial"])
+def test_logits_are_the_same_bits_at_1_7_64_and_1000_seeds(
+    family: str, request: pytest.FixtureRequest, primer: Notes
+) -> None:
+    composer = request.getfixturevalue(f"{family}_composer")
+    start = primer if family == "tutorial" else None
+    everything = [(seed, 1.0) for seed in range(1000)]
+    takes, traces = composed(composer, everything, _SETTINGS, start, logits=True)
+    assert len(set(takes.values())) == len(set(traces.values())) == 1000
+    for requests in (everything[3:4], everything[:7][::-1], everything[500:564]):
+        fewer_takes, fewer_traces = composed(composer, requests, _SETTINGS, start, logits=True)
+        assert fewer_traces == {key: traces[key] for key in requests}
+        assert fewer_takes == {key: takes[key] for key in requests}
+        # Without the logits it is another compiled program; the music must be the same.
+        untraced, _ = composed(composer, requests, _SETTINGS, start, logits=False)
+        assert untraced == fewer_takes
+
+
+@pytest.mark.parametrize("family", ["events", "tutorial"])
+def test_a_sweep_shares_blocks_without_changing_a_take(
+    family: str, request: pytest.FixtureRequest, primer: Notes
+) -> None:
+    composer = request.getfixturevalue(f"{family}_composer")
+    settings = TakeSettings(length=20, top_k=30, top_p=0.95)
+    sweep = [(seed, temperature) for temperature in (0.6, 1.0, 1.4) for seed in range(5)]
+    together, _ = composed(composer, sweep, settings, primer, logits=False)
+    assert len(set(together.values())) == 15
+    alone, _ = composed(composer, sweep[7:8], settings, primer, logits=False)
+    assert alone[sweep[7]] == together[sweep[7]]
+
+
+def test_another_process_composes_the_same(
+    events_checkpoint: Checkpoint,
+    tutorial_checkpoint: Checkpoint,
+    events_composer: Any,
+    tutorial_composer: Any,
+    primer: Notes,
+    tmp_path: Path,
+) -> None:
+    requests = [(seed, 1.0) for seed in range(3)]
+    for name, checkpoint in (("events", events_checkpoint), ("tutorial", tutorial_checkpoint)):
+        (tmp_path / name).write_bytes(checkpoint.to_bytes())
+    program = Path(__file__).with_name("compose_in_process.py")
+    printed = subprocess.run(
+        [sys.executable, str(program), str(tmp_path)], check=True, timeout=120, capture_output=True, text=True
+    ).stdout
+    theirs = json.loads(printed.splitlines()[-1])
+    for name, composer in (("events", events_composer), ("tutorial", tutorial_composer)):
+        _, traces = composed(composer, requests, _SETTINGS, primer, logits=True)
+        assert theirs[name] == [traces[key] for key in requests]

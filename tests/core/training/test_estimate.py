@@ -1,0 +1,30 @@
+"""Estimates before submitting."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.training.estimate import estimate_seconds, training_flops
+from core.training.settings import LstmSettings, TutorialSettings
+
+
+def test_counts_the_products_of_an_lstm() -> None:
+    settings = LstmSettings(embedding=128, units=512, steps=10, batch_size=32, window=128, evaluate_every=10)
+    per_event = 512 * 2048 + 512 * 390
+    assert training_flops(settings, {}) == 6 * per_event * 10 * 32 * 128
+    held_out = training_flops(settings, {"held_out_events": 30_000}) - training_flops(settings, {})
+    assert held_out == pytest.approx(2 * per_event * 30_000)
+    # A large dataset's interval figure uses a part of it only.
+    assert training_flops(settings, {"held_out_events": 1e9}) == training_flops(settings, {"held_out_events": 200_000})
+
+
+def test_counts_the_products_of_the_article() -> None:
+    per_note = 3 * 512 + 128 * 512 + 128 * 130
+    assert training_flops(TutorialSettings(epochs=2), {"windows": 1000}) == 6 * per_note * 25 * 2000
+
+
+def test_time_grows_with_the_work_and_falls_with_the_speed() -> None:
+    stats = {"notes": 20_000.0, "held_out_events": 30_000.0}
+    few, many = LstmSettings(steps=100), LstmSettings(steps=1000)
+    assert estimate_seconds(few, stats, 150) < estimate_seconds(many, stats, 150) < estimate_seconds(many, stats, 50)
+    assert estimate_seconds(many, stats, 150) / estimate_seconds(many, stats, 300) < 2  # the start takes as long

@@ -1,0 +1,124 @@
+"""A training that was interrupted or killed and taken up again ends with the same bits as one that was not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("keras", reason="needs the extra `cpu` or `gpu`")
+
+from core.datasets.corpus import Corpus
+from core.modeling.checkpoints import Checkpoint
+from core.training.run import TrainingInterrupted, train
+from core.training.settings import FamilySettings, LstmSettings, TutorialSettings
+
+pytestmark = pytest.mark.slow
+
+_PROGRAM = Path(__file__).with_name("train_in_process.py")
+
+_LSTM = LstmSettings(
+    embedding=8,
+    units=16,
+    layers=2,
+    dropout=0.2,
+    steps=10,
+    window=32,
+    batch_size=4,
+    warmup_steps=3,
+    evaluate_every=5,
+    seed=1,
+)
+_TUTORIAL = TutorialSettings(files=0, epochs=3, batch_size=8, patience=2, seed=1)
+
+
+@pytest.mark.parametrize("settings", [_LSTM, _TUTORIAL], ids=["lstm", "tutorial"])
+def test_interrupted_again_and_again_it_ends_with_the_same_bits(
+    settings: FamilySettings, make_corpus: Callable[..., Corpus], make_hooks: Callable[..., object]
+) -> None:
+    corpus = make_corpus(train=4, validation=20)
+    undisturbed = make_hooks()
+    expected = train(settings, corpus, undisturbed)
+    # Told to stop between two steps, in the middle of an evaluation, and soon after having begun again.
+    stops = sorted({3, undisturbed.calls // 2, undisturbed.calls // 2 + 2, undisturbed.calls - 1})
+    hooks = make_hooks(lambda calls: calls in stops)
+    for _ in stops:
+        with pytest.raises(TrainingInterrupted):
+            train(settings, corpus, hooks)
+    result = train(settings, corpus, hooks)
+    for kind in ("best", "last"):
+        ours, theirs = getattr(result, kind), getattr(expected, kind)
+        assert ours.to_bytes() == theirs.to_bytes()
+        assert hooks.checkpoints[kind].content_hash == undisturbed.checkpoints[kind].content_hash
+    assert {(point.step, tuple(point.values.items())) for point in hooks.points} == {
+        (point.step, tuple(point.values.items())) for point in undisturbed.points
+    }
+    assert (result.steps, result.stopped_early) == (expected.steps, expected.stopped_early)
+
+
+@pytest.mark.parametrize("family", ["lstm", "tutorial"])
+def test_killed_and_resumed_in_other_processes_it_ends_with_the_same_bytes(
+    family: str, tmp_path: Path, make_corpus: Callable[..., Corpus]
+) -> None:
+    (tmp_path / "corpus").write_bytes(make_corpus(train=4, validation=4).to_bytes())
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    undisturbed = _start(family, tmp_path / "corpus", whole)
+    first = _start(family, tmp_path / "corpus", killed)
+    _await(killed / "resume", first)
+    os.kill(first.pid, signal.SIGKILL)
+    assert first.wait(timeout=60) == -signal.SIGKILL
+    assert not (killed / "result").exists()
+    second = _start(family, tmp_path / "corpus", killed)
+    assert second.wait(timeout=120) == 0
+    assert undisturbed.wait(timeout=120) == 0
+    assert "goes on from its resume point" in (killed / "log").read_text()
+    result = (killed / "result").read_bytes()
+    assert result == (whole / "result").read_bytes()
+    assert all(np.isfinite(array).all() for array in Checkpoint.from_bytes(result).weights.values())
+
+
+def test_a_resume_point_that_does_not_fit_is_left_aside(
+    make_corpus: Callable[..., Corpus], make_hooks: Callable[..., object]
+) -> None:
+    corpus = make_corpus(train=1, validation=0, notes=40)
+    settings = TutorialSettings(epochs=1, seed=1)
+    expected = train(settings, corpus, make_hooks()).last.content_hash
+    hooks = make_hooks(lambda calls: calls == 1)
+    with pytest.raises(TrainingInterrupted):
+        train(TutorialSettings(epochs=1, seed=2), corpus, hooks)
+    for resume, words in ((hooks.resume, "other settings"), (b"damaged", "damaged")):
+        other = make_hooks()
+        other.resume = resume
+        assert train(settings, corpus, other).last.content_hash == expected
+        assert any(words in line for line in other.lines)
+
+
+def test_resume_points_come_in_time_and_in_evaluations_too(
+    make_corpus: Callable[..., Corpus], make_hooks: Callable[..., object]
+) -> None:
+    hooks = make_hooks()
+    train(_LSTM, make_corpus(train=4, validation=40), hooks, resume_seconds=0)
+    # One for each look: 10 before steps, and several in the evaluations after steps 5 and 10.
+    assert {step: hooks.resume_steps.count(step) > 2 for step in (3, 5, 10)} == {3: False, 5: True, 10: True}
+    assert set(hooks.resume_steps) == set(range(11))
+
+
+def _start(family: str, corpus: Path, folder: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, str(_PROGRAM), family, str(corpus), str(folder)])
+
+
+def _await(path: Path, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 90
+    while not path.exists():
+        assert process.poll() is None, "the training ended before it was killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -1,0 +1,149 @@
+"""What trainings tell, when they stop, and what they refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+pytest.importorskip("keras", reason="needs the extra `cpu` or `gpu`")
+
+from core.datasets.corpus import Corpus
+from core.errors import TrainingError
+from core.music.notes import Notes
+from core.training.resume import corpus_digest, write_resume
+from core.training.run import TrainingInterrupted, train
+from core.training.settings import LstmSettings, TutorialSettings
+from core.training.tutorial_run import window_starts
+
+pytestmark = pytest.mark.slow
+
+_SMALL = {
+    "embedding": 16,
+    "units": 32,
+    "steps": 60,
+    "window": 64,
+    "batch_size": 8,
+    "learning_rate": 0.02,
+    "warmup_steps": 5,
+}
+
+
+def test_lstm_learns_and_tells_how_far_it_is(
+    make_corpus: Callable[..., Corpus], make_hooks: Callable[..., object]
+) -> None:
+    hooks = make_hooks()
+    settings = LstmSettings.parse({**_SMALL, "evaluate_every": 20})
+    result = train(settings, make_corpus(train=6, validation=2), hooks)
+    figures = [point.values["held_out_nats_per_event"] for point in hooks.points]
+    assert [point.step for point in hooks.points] == [20, 40, 60]
+    # 390 events alike would be ln 390 = 5.97 nats.
+    assert figures[-1] < 3.2
+    assert result.best.figures["held_out_nats_per_event"] == min(figures)
+    assert (result.steps, result.stopped_early) == (60, False)
+    assert hooks.latest is not None
+    assert (hooks.latest.step, hooks.latest.steps, hooks.latest.seconds_left) == (60, 60, 0)
+    assert hooks.latest.events_per_second > hooks.latest.notes_per_second > 0
+    assert hooks.checkpoints["best"].content_hash == result.best.content_hash
+    assert hooks.checkpoints["last"].content_hash == result.last.content_hash
+
+
+def test_stops_early_and_keeps_the_best(make_corpus: Callable[..., Corpus], make_hooks: Callable[..., object]) -> None:
+    hooks = make_hooks()
+    # Far too fast: the held-out figure soon gets no better.
+    settings = LstmSettings.parse({**_SMALL, "learning_rate": 1.0, "evaluate_every": 3, "patience": 2, "steps": 1000})
+    result = train(settings, make_corpus(train=2, validation=1), hooks)
+    figures = [point.values["held_out_nats_per_event"] for point in hooks.points]
+    assert result.stopped_early
+    assert result.steps == 3 * len(figures) < 1000
+    assert min(figures) == figures[-3] == result.best.figures["held_out_nats_per_event"]
+    assert result.best.figures["step"] == 3 * (len(figures) - 2)
+    assert result.best.content_hash != result.last.content_hash
+
+
+def test_tutorial_follows_the_articles_stopping_rule(
+    make_corpus: Callable[..., Corpus], make_hooks: Callable[..., object]
+) -> None:
+    hooks = make_hooks()
+    settings = TutorialSettings(files=2, epochs=60, batch_size=16, patience=2, learning_rate=0.05)
+    result = train(settings, make_corpus(train=3, validation=1), hooks)
+    losses = [point.values["train_loss"] for point in hooks.points]
+    assert result.stopped_early
+    assert min(losses) == losses[-3] == result.best.figures["train_loss"]
+    assert set(hooks.points[0].values) >= {"train_pitch", "train_step", "train_duration", "held_out_loss"}
+    assert hooks.latest is not None
+    assert set(hooks.latest.heads) == {"pitch", "step", "duration"}
+
+
+def test_tutorial_windows_stay_within_a_piece(make_piece: Callable[[int, int], Notes]) -> None:
+    pieces = [make_piece(0, 30), make_piece(1, 25), make_piece(2, 3), make_piece(3, 27)]
+    triples, starts = window_starts(pieces, 25)
+    # A window and the note after it: 26 notes.
+    assert starts.tolist() == [0, 1, 2, 3, 4, 58, 59]
+    assert len(triples) == 85
+
+
+def test_interruption_is_noticed_at_once(make_corpus: Callable[..., Corpus], make_hooks: Callable[..., object]) -> None:
+    hooks = make_hooks(lambda calls: True)
+    with pytest.raises(TrainingInterrupted):
+        train(LstmSettings.parse(_SMALL), make_corpus(), hooks)
+    assert hooks.resume_steps == [0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "corpus", "words"),
+    [
+        (LstmSettings(), {"train": 1, "validation": 0}, "0 held out"),
+        (LstmSettings(), {"train": 0, "validation": 1}, "0 pieces to train on"),
+        (TutorialSettings(window=200), {"train": 3, "validation": 0}, "window of 200 notes"),
+    ],
+)
+def test_refuses_data_that_does_not_suffice(
+    settings: LstmSettings | TutorialSettings,
+    corpus: dict[str, int],
+    words: str,
+    make_corpus: Callable[..., Corpus],
+    make_hooks: Callable[..., object],
+) -> None:
+    with pytest.raises(TrainingError, match=words):
+        train(settings, make_corpus(**corpus), make_hooks())
+
+
+def test_pieces_shorter_than_a_window_still_train(
+    make_corpus: Callable[..., Corpus], make_hooks: Callable[..., object]
+) -> None:
+    settings = LstmSettings.parse({**_SMALL, "window": 2048, "steps": 2, "batch_size": 2})
+    result = train(settings, make_corpus(train=2, validation=1, notes=4), make_hooks())
+    assert np.isfinite(result.best.figures["held_out_nats_per_event"])
+
+
+def test_a_loss_that_is_no_number_stops_with_advice(
+    make_corpus: Callable[..., Corpus], make_hooks: Callable[..., object]
+) -> None:
+    # Durations so long that their square is infinite.
+    endless = Notes.of(np.arange(60) / 4, np.full(60, 1e30), np.full(60, 60), np.full(60, 64))
+    with pytest.raises(TrainingError, match="lower learning rate"):
+        train(TutorialSettings(), Corpus.of([endless], ["train"]), make_hooks())
+    # Weights that have become useless, taken from a resume point.
+    settings, corpus = LstmSettings.parse({**_SMALL, "evaluate_every": 10}), make_corpus()
+    hooks = make_hooks(lambda calls: calls > 11)
+    with pytest.raises(TrainingInterrupted):
+        train(settings, corpus, hooks)
+    good = hooks.checkpoints["best"].content_hash
+    hooks.resume = _spoiled(settings, corpus, hooks.resume)
+    hooks.stop = lambda calls: False
+    with pytest.raises(TrainingError, match="lower learning rate"):
+        train(settings, corpus, hooks)
+    assert hooks.checkpoints["best"].content_hash == good
+
+
+def _spoiled(settings: LstmSettings, corpus: Corpus, resume: bytes) -> bytes:
+    from core.modeling.archive import unpack
+
+    document, arrays = unpack(resume)
+    trees: dict[str, dict[str, np.ndarray]] = {}
+    for path, array in arrays.items():
+        tree, _, name = path.partition("/")
+        trees.setdefault(tree, {})[name] = np.full_like(array, np.nan) if path == "weights/output.bias" else array
+    return write_resume(settings, corpus_digest(corpus), document["place"], trees)
