@@ -19,7 +19,8 @@ from core.datasets.corpus import SPLITS, Split
 from core.datasets.corpus_file import COLUMNS, write_corpus
 from core.datasets.metadata import PieceMetadata
 from core.datasets.names import original_name
-from core.datasets.reading_pool import ReadingPool, ReadPiece
+from core.datasets.reader import ReadPiece
+from core.datasets.reading_pool import ReadingPool
 from core.datasets.sources import Source, SourceFile
 from core.datasets.splits import split_pieces
 from core.datasets.statistics import HISTOGRAMS, PieceTotals, summarise

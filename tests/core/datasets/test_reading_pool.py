@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.datasets import reading_pool
-from core.datasets.reading_pool import ReadingLimits, ReadingPool, ReadPiece
+from core.datasets import reader
+from core.datasets.reader import ReadingLimits, ReadPiece
+from core.datasets.reading_pool import LONGEST_FILE_BYTES, ReadingPool
 from core.datasets.sources import SourceFile
 from core.datasets.statistics import HISTOGRAMS, count_notes
 from core.encoding.performance import encode
@@ -130,7 +131,7 @@ def odd_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "reading_process.main()\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(reading_pool, "READER_MODULE", "odd")
+    monkeypatch.setattr(reader, "READER_MODULE", "odd")
 
 
 @pytest.mark.usefixtures("odd_reader")
@@ -197,5 +198,5 @@ def test_a_killed_reader_is_replaced(make_midi: MakeMidi) -> None:
 
 def test_a_file_beyond_the_longest_is_not_even_sent() -> None:
     with ReadingPool(1) as pool:
-        (reason,) = read_all(pool, bytes(reading_pool.LONGEST_FILE_BYTES + 1))
+        (reason,) = read_all(pool, bytes(LONGEST_FILE_BYTES + 1))
     assert reason == "It is longer than 64 MiB."
