@@ -19,6 +19,7 @@ _COMMANDS = {
     "models": ("webui.cli.models:models", "List the models; download, upload, rename or delete one."),
     "generate": ("webui.cli.generations:generate", "Compose pieces with a model, one per seed."),
     "repeat": ("webui.cli.generations:repeat", "Compose again what made a take's MIDI file."),
+    "generations": ("webui.cli.generations:generations", "List the generations, the newest first."),
     "takes": ("webui.cli.generations:takes", "List the takes of a generation."),
     "jobs": ("webui.cli.jobs:jobs", "List the jobs, the newest first."),
     "job": ("webui.cli.jobs:job", "Show one job and its log."),

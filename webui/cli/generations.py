@@ -1,4 +1,4 @@
-"""`cadenza generate`, `cadenza repeat` and `cadenza takes`."""
+"""`cadenza generate`, `repeat`, `generations` and `takes`."""
 
 from __future__ import annotations
 
@@ -52,6 +52,30 @@ def repeat(client: ApiClient, file: Path, out: Path | None, extension: str, wait
     with file.open("rb") as stream:
         generation = client.post_files("/generations/repeat", "file", [(file.name, stream)])
     _follow(client, generation, wait, out, extension)
+
+
+@click.command()
+@click.option("--search", default="", help="Only those whose name contains this text.")
+@page_options
+@json_option
+@api_client
+def generations(client: ApiClient, as_json: bool, **query: Any) -> None:
+    """List the generations, the newest first."""
+    from webui.cli.tables import moment, print_json, print_page, state_of
+
+    answer = client.get("/generations", **query)
+    if as_json:
+        print_json(answer)
+        return
+    columns = {
+        "id": lambda item: str(item["id"]),
+        "name": lambda item: item["name"],
+        "model": lambda item: item["model_name"],
+        "takes": lambda item: f"{item['takes_done']:,} of {item['takes_total']:,}",
+        "state": lambda item: state_of(item["job"]),
+        "created": lambda item: moment(item["created_at"]),
+    }
+    print_page(answer, columns, "There is no generation yet; `cadenza generate --model M` makes one.")
 
 
 @click.command()

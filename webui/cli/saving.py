@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import sys
 import time
@@ -17,7 +16,6 @@ from webui.cli.client import ApiClient
 from webui.cli.following import FINAL_STATES, leaving_it_running, wait_for_job
 from webui.cli.refusal import Refusal
 
-_PER_PAGE = 500
 _POLL_SECONDS = 0.3
 
 
@@ -33,8 +31,6 @@ def save(client: ApiClient, path: str, target: Path, **query: Any) -> None:
         with client.download(path, **query) as response, aside.open("wb") as stream:
             for block in response.iter_bytes():
                 stream.write(block)
-            stream.flush()
-            os.fsync(stream.fileno())
         aside.replace(target)
     except OSError as error:
         raise Refusal(f"{str(target)!r} cannot be written: {error.strerror or error}.") from error
@@ -45,11 +41,14 @@ def save(client: ApiClient, path: str, target: Path, **query: Any) -> None:
 class TakeSaver:
     """Saves the takes of a generation in a folder, each once, and prints the path of each."""
 
-    def __init__(self, client: ApiClient, generation_id: int, folder: Path, extension: str) -> None:
+    def __init__(
+        self, client: ApiClient, generation_id: int, folder: Path, extension: str, per_page: int = 500
+    ) -> None:
         self._client = client
         self._generation_id = generation_id
         self._folder = folder
         self._extension = extension
+        self._per_page = per_page
         self._saved: dict[int, int] = {}
         self._complete_up_to = 0
         self._rendering: dict[int, dict[str, Any]] = {}
@@ -81,9 +80,9 @@ class TakeSaver:
 
     def _new_takes(self, done: int) -> Iterator[dict[str, Any]]:
         """Takes that were not there before, read from the first page that was not complete."""
-        first = self._complete_up_to // _PER_PAGE + 1
-        for page in range(first, -(-done // _PER_PAGE) + 1):
-            answer = self._client.get(f"/generations/{self._generation_id}/takes", page=page, per_page=_PER_PAGE)
+        first = self._complete_up_to // self._per_page + 1
+        for page in range(first, -(-done // self._per_page) + 1):
+            answer = self._client.get(f"/generations/{self._generation_id}/takes", page=page, per_page=self._per_page)
             for take in answer["items"]:
                 if take["id"] not in self._saved and take["id"] not in self._rendering:
                     yield take
