@@ -51,6 +51,10 @@ class Maintenance:
             except (DBAPIError, CadenzaError, OSError) as error:
                 _logger.warning("this round was cut short: %s", error)
 
+    def close(self) -> None:
+        """Close the database's connections."""
+        self._database.dispose()
+
     def look(self) -> None:
         """One round."""
         recovered = self._observer.look()

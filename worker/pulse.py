@@ -56,11 +56,24 @@ class Pulse:
         self._lock = threading.Lock()
         self._context: UnitContext | None = None
         self._wake = threading.Event()
+        self._closed = threading.Event()
+        self._threads = [
+            threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True)
+            for work in (self._beat_on, self._watch)
+        ]
 
     def start(self) -> None:
-        """Start both threads; they end with the process."""
-        for work in (self._beat_on, self._watch):
-            threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True).start()
+        """Start both threads; they end with the process, or with `close`."""
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """End both threads."""
+        self._closed.set()
+        self._wake.set()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
 
     def attach(self, context: UnitContext) -> None:
         """Beat for this unit from now on."""
@@ -78,7 +91,7 @@ class Pulse:
     def _beat_on(self) -> None:
         # An idle worker beats seldom, so that it leaves the disk of a small installation asleep.
         idle_seconds = max(self._settings.beat_seconds, self._settings.lost_after_seconds / 4)
-        while True:
+        while not self._closed.is_set():
             context = self._context
             try:
                 self._beat(context)
@@ -121,7 +134,7 @@ class Pulse:
                 context.interrupt(Interrupt.SUPERSEDED)
 
     def _watch(self) -> None:
-        while True:
+        while not self._closed.wait(_WATCH_SECONDS):
             parent_gone = os.getppid() != self._parent
             if parent_gone or self._stop_file.exists():
                 self.stopping.set()
@@ -133,7 +146,6 @@ class Pulse:
                 self._end(0)
             if context is not None and self._overdue(context):
                 self._replace(context)
-            time.sleep(_WATCH_SECONDS)
 
     def _overdue(self, context: UnitContext) -> bool:
         if context.interrupted_at is None or (context.closing and context.reason is not Interrupt.STOP):
