@@ -10,7 +10,7 @@ DEVICE ?= $(if $(or $(wildcard /proc/driver/nvidia/version),$(shell command -v n
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run install test test-fast browser check format requirements clean
+.PHONY: help demo run install test test-fast browser check format requirements screenshots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ requirements: ## Pin all versions anew, with hashes and without any address (nee
 	    $$(case $$set in web) ;; test) echo "--extra cpu --extra test" ;; *) echo "--extra $$set" ;; esac) \
 	    --output-file requirements/$$set.txt || exit 1; \
 	done
+
+screenshots: browser ## Take a picture of every page of the running system into var/screenshots
+	$(BIN)/python -m tests.tools.screenshots
 
 clean: ## Remove the virtual environment and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build ./*.egg-info
