@@ -9,7 +9,8 @@ from apiflask import APIBlueprint
 from flask import abort, current_app, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.datastructures import FileStorage
-from werkzeug.routing import BaseConverter, ValidationError
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import BaseConverter
 
 from core.errors import InputError
 
@@ -32,7 +33,8 @@ class NumberConverter(BaseConverter):
         """The number, if it is in the range that every database can store."""
         number = int(value)
         if not 1 <= number <= LARGEST_NUMBER:
-            raise ValidationError
+            # Werkzeug would take its own ValidationError for "another method" where an address has several.
+            raise NotFound(f"There is nothing of the number {value}; numbers go from 1 to {LARGEST_NUMBER}.")
         return number
 
 

@@ -13,45 +13,49 @@ from sqlalchemy import select
 from core.models.jobs import Job, JobState
 from core.music.writing import write_midi
 from core.queue.logs import log
-from tests.tools.refusals import REFUSALS, Refusal
+from tests.tools.refusals import REFUSALS
 from tests.tools.web_content import WebContent, some_notes
 
 
-@pytest.mark.parametrize("case", REFUSALS, ids=lambda case: case.name)
-def test_what_the_api_refuses_is_refused_in_the_same_words(cadenza: Any, content: WebContent, case: Refusal) -> None:
+def test_what_the_api_refuses_is_refused_in_the_same_words(
+    cadenza: Any, content: WebContent, subtests: pytest.Subtests
+) -> None:
     content.dataset()
     content.model()
-    result = cadenza.run(*case.command, code=1)
-    for word in case.words:
-        assert word in result.stderr
-    assert result.stdout == ""
+    for case in REFUSALS:
+        with subtests.test(case.name):
+            result = cadenza.run(*case.command, code=1)
+            for word in case.words:
+                assert word in result.stderr
+            assert result.stdout == ""
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("generate",), "--model"),
-        (("generate", "--model", "1", "--notes", "5", "--seconds", "5"), "exclude each other"),
-        (("generate", "--model", "1", "--primer", "nowhere.mid"), "a piece's number"),
-        (("generate", "--model", "1", "--instrument", "piano"), "Acoustic Grand Piano"),
-        (("generate", "--model", "1", "--instrument", "kazoo"), "0 to 127"),
-        (("generate", "--model", "1", "--format", "ogg"), "mp3"),
-        (("train", "--dataset", "1", "--set", "units"), "NAME=VALUE"),
-        (("train", "--dataset", "1", "--set", "units=8", "--set", "units=9"), "twice"),
-        (("import",), "Missing argument"),
-        (("import", "nowhere"), "nor a file or folder"),
-        (("job", "seven"), "no number of a job"),
-        (("takes", "0"), "no number of a generation"),
-        (("cancel",), "Missing argument"),
-        (("repeat", "nowhere.mid"), "does not exist"),
-        (("dance",), "No such command"),
-    ],
-)
+_WRONG_USAGE: list[tuple[tuple[str, ...], str]] = [
+    (("generate",), "--model"),
+    (("generate", "--model", "1", "--notes", "5", "--seconds", "5"), "exclude each other"),
+    (("generate", "--model", "1", "--primer", "nowhere.mid"), "a piece's number"),
+    (("generate", "--model", "1", "--instrument", "piano"), "Acoustic Grand Piano"),
+    (("generate", "--model", "1", "--instrument", "kazoo"), "0 to 127"),
+    (("generate", "--model", "1", "--format", "ogg"), "mp3"),
+    (("train", "--dataset", "1", "--set", "units"), "NAME=VALUE"),
+    (("train", "--dataset", "1", "--set", "units=8", "--set", "units=9"), "twice"),
+    (("import",), "Missing argument"),
+    (("import", "nowhere"), "nor a file or folder"),
+    (("job", "seven"), "no number of a job"),
+    (("takes", "0"), "no number of a generation"),
+    (("cancel",), "Missing argument"),
+    (("repeat", "nowhere.mid"), "does not exist"),
+    (("dance",), "No such command"),
+]
+
+
 def test_wrong_usage_ends_with_2_before_anything_is_sent(
-    cadenza: Any, content: WebContent, words: tuple[str, ...], said: str
+    cadenza: Any, content: WebContent, subtests: pytest.Subtests
 ) -> None:
     content.model()
-    assert said in cadenza.run(*words, code=2).stderr
+    for words, said in _WRONG_USAGE:
+        with subtests.test(words=words):
+            assert said in cadenza.run(*words, code=2).stderr
     with content.database.reading() as session:
         assert session.scalars(select(Job)).all() == []
 
