@@ -31,7 +31,7 @@ do. Requests that change something take JSON (uploads: multipart) and are refuse
 
 
 def complete(document: dict[Any, Any] | str) -> dict[Any, Any] | str:
-    """The document (never its text form) with only the API's paths, every possible answer, and one component for each schema."""
+    """The document with only the API's paths, every possible answer, and each schema once (its text form: as it is)."""
     if isinstance(document, str):
         return document
     document["openapi"] = "3.1.0"
