@@ -69,7 +69,7 @@ def test_the_browsable_form_loads_only_what_is_here(app: APIFlask) -> None:
     assert "<script>" not in page.text
     assert not re.search(r"(?:https?:)?//[a-z]", page.text)
     loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-    assert len(loaded) == 6
+    assert len(loaded) == 7
     for address in loaded:
         if address != "/":
             answer = client.get(address, headers=headers)
