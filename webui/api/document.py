@@ -35,7 +35,7 @@ def complete(document: dict[Any, Any] | str) -> dict[Any, Any] | str:
     if isinstance(document, str):
         return document
     document["openapi"] = "3.1.0"
-    document["info"] |= {"title": "Cadenza", "description": _INFO, "license": {"name": "MIT"}}
+    document["info"] |= {"title": "Cadenza", "description": _INFO}
     document["servers"] = [{"url": "/"}]
     document["paths"] = {path: item for path, item in document["paths"].items() if path.startswith(_PREFIX)}
     tags: dict[str, None] = {}
