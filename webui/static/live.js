@@ -16,10 +16,16 @@ export function touches(topics, wanted) {
   return topics.includes("*") || wanted.some((name) => topics.includes(name));
 }
 
+// What a region shows may change which topics it needs, such as the job that tries a failed one again.
+function wantedBy(node) {
+  const inner = [...node.querySelectorAll("[data-live-too]")].map((each) => each.dataset.liveToo);
+  return [node.dataset.live, ...inner].flatMap((text) => text.split(" "));
+}
+
 function announce(topics) {
   for (const action of listeners) action(topics);
   for (const node of document.querySelectorAll("[data-live]")) {
-    if (touches(topics, node.dataset.live.split(" "))) refresh(node);
+    if (touches(topics, wantedBy(node))) refresh(node);
   }
 }
 
@@ -89,6 +95,8 @@ function show(state) {
 
 export function startLive() {
   document.addEventListener("visibilitychange", () => { if (!document.hidden) announce(["*"]); });
+  // What was done here is shown at once, whether or not the feed is there.
+  document.addEventListener("cadenza:done", () => announce(["*"]));
   document.addEventListener("focusout", () => setTimeout(catchUp, 200));
   document.addEventListener("close", () => setTimeout(catchUp, 200), true);
   if (!("SharedWorker" in window)) {
