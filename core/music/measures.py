@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,10 @@ Defect = Literal["", "silent", "stuck"]
 
 _MAJOR = (0, 2, 4, 5, 7, 9, 11)
 _MINOR = (0, 2, 3, 5, 7, 8, 10)
+# `[24, 12]`: 1 where a scale has a pitch class.
+_SCALES = np.array(
+    [[(c - root) % 12 in scale for c in range(12)] for scale in (_MAJOR, _MINOR) for root in range(12)], float
+)
 
 _FEWEST_NOTES_PER_SECOND = 0.2
 _LARGEST_SILENT_SHARE = 0.5
@@ -59,7 +63,7 @@ class Measures:
 
     def as_dict(self) -> dict[str, float]:
         """Name to figure, in the order above."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 def measure(notes: Notes) -> Measures:
@@ -124,8 +128,4 @@ def _pitch_seconds(notes: Notes) -> float:
 
 
 def _scale_consistency(class_shares: NDArray[np.float64]) -> float:
-    best = 0.0
-    for scale in (_MAJOR, _MINOR):
-        for root in range(12):
-            best = max(best, float(class_shares[[(root + degree) % 12 for degree in scale]].sum()))
-    return min(best, 1.0)
+    return min(float((_SCALES @ class_shares).max()), 1.0)

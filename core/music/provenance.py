@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from core.errors import MidiError
@@ -38,7 +38,8 @@ class Provenance:
             ValueError: the settings hold what JSON cannot (NaN, infinities, objects), or more than 64 KB.
         """
         try:
-            values = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+            fields = {name: getattr(self, name) for name in self.__slots__}
+            values = json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
         except TypeError as error:
             raise ValueError(f"provenance holds JSON values only: {error}") from error
         text = f"{_PREFIX}{_FORMAT} {values}"

@@ -60,18 +60,17 @@ def _compose_missing(context: UnitContext) -> None:
     composer = _composer_of(context.store, model)
     context.check()
     context.progress(phase="composing")
-    writer = TakeWriter(context, generation, settings)
+    with TakeWriter(context, generation, settings) as writer:
 
-    def finished(position: int, notes: Notes) -> None:
-        index = missing[position]
-        writer.add(index, *plan[index], notes)
+        def finished(position: int, notes: Notes) -> None:
+            index = missing[position]
+            writer.add(index, *plan[index], notes)
 
-    def interrupted() -> bool:
-        # Asked after every few steps: a finished take does not wait for a long one beside it to be seen.
-        writer.flush_if_due()
-        return context.interrupted()
+        def interrupted() -> bool:
+            # Asked after every few steps: a finished take does not wait for a long one beside it to be seen.
+            writer.flush_if_due()
+            return context.interrupted()
 
-    try:
         composer.compose(
             [plan[index] for index in missing],
             settings.of_take(settings.temperatures[0]),
@@ -79,9 +78,6 @@ def _compose_missing(context: UnitContext) -> None:
             finished,
             interrupted,
         )
-    finally:
-        # What is finished is kept, whatever ends the rest.
-        writer.flush()
 
 
 def _read_primer(store: ArtifactStore, generation: Generation, settings: GenerationSettings) -> Notes | None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from typing import Any
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self
 
 from sqlalchemy import insert, select, update
 
@@ -23,69 +26,67 @@ _FLUSH_SECONDS = 0.4
 
 
 class TakeWriter:
-    """Stores the takes of one attempt at a tile. Give it each take as it is finished, and `flush_if_due()` often."""
+    """Stores the takes of one attempt at a tile. Give it each take as it is finished, and `flush_if_due()` often.
+
+    Files are written by a thread of its own, so that the device does not wait for the disk; rows by the caller's. When
+    the block ends, however it ends, everything that was added is stored.
+    """
 
     def __init__(self, context: UnitContext, generation: Generation, settings: GenerationSettings) -> None:
         self._context = context
         self._generation = generation
-        self._settings = settings
         self._takes = {temperature: settings.of_take(temperature) for temperature in settings.temperatures}
         self._values = {temperature: take.model_dump(mode="json") for temperature, take in self._takes.items()}
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="take-files")
+        self._files: deque[Future[dict[str, Any]]] = deque()
         self._rows: list[dict[str, Any]] = []
         self._started = self._flushed = time.monotonic()
         self._notes = 0
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.flush()
+        finally:
+            self._thread.shutdown(cancel_futures=True)
+
     def add(self, index: int, seed: int, temperature: float, notes: Notes) -> None:
-        """Store a take's file and remember its row.
+        """Store a take.
 
         Raises:
-            StorageError: the store refuses (disk full).
-            SupersededError: the unit has moved on; the file is left to the sweep.
+            StorageError: the store refused an earlier take (disk full).
+            SupersededError: the unit has moved on; files without a row are left to the sweep.
         """
-        take = self._takes[temperature]
-        end_seconds = take.length if take.length_unit == "seconds" and not take.may_end_early else None
-        provenance = Provenance(self._generation.model_hash, seed, self._values[temperature], SAMPLER_VERSION)
-        midi = write_midi(notes, program=take.program, provenance=provenance, end_seconds=end_seconds)
-        # No other attempt ever writes this key, so that one which was given up and wakes late spoils nothing.
-        attempt = f"{self._context.unit_id}-{self._context.attempt}"
-        key = f"generations/{self._generation.id}/takes/{index:06d}-{attempt}.mid"
-        self._context.store.write(key, midi)
-        measures = measure(notes)
-        self._rows.append(
-            {
-                "generation_id": self._generation.id,
-                "index": index,
-                "seed": seed,
-                "temperature": temperature,
-                "midi_key": key,
-                "midi_bytes": len(midi),
-                "sha256": hashlib.sha256(midi).hexdigest(),
-                "notes_count": len(notes),
-                "seconds": end_seconds or notes.end_seconds,
-                "notes_per_second": measures.notes_per_second,
-                "pitch_class_entropy": measures.pitch_class_entropy,
-                "polyphony": measures.polyphony,
-                "measures": measures.as_dict(),
-                "defect": find_defect(notes, measures),
-                "created_at": utc_now(),
-            }
-        )
+        self._files.append(self._thread.submit(self._store, index, seed, temperature, notes))
         self._notes += len(notes)
         self.flush_if_due()
 
     def flush_if_due(self) -> None:
-        """Commit what has waited long enough."""
-        if self._rows and time.monotonic() - self._flushed >= _FLUSH_SECONDS:
-            self.flush()
+        """Commit what is stored and has waited long enough. Raises as `add` does."""
+        if time.monotonic() - self._flushed >= _FLUSH_SECONDS and (self._rows or self._stored()):
+            self._collect(wait=False)
+            self._commit()
 
     def flush(self) -> None:
-        """Commit what was collected, in one transaction that is refused if the unit has moved on.
+        """Wait for the files and commit everything. Raises as `add` does; may be called again after that."""
+        try:
+            self._collect(wait=True)
+        finally:
+            self._commit()
 
-        May be called again after it failed: a commit whose answer was lost on the way counts once.
+    def _collect(self, *, wait: bool) -> None:
+        while self._stored() or (wait and self._files):
+            self._rows.append(self._files.popleft().result())
 
-        Raises:
-            SupersededError: the unit has moved on.
-        """
+    def _stored(self) -> bool:
+        return bool(self._files) and self._files[0].done()
+
+    def _commit(self) -> None:
+        """One transaction, refused if the unit has moved on. A commit whose answer was lost on the way counts once."""
         if not self._rows:
             return
         number = self._generation.id
@@ -108,3 +109,32 @@ class TakeWriter:
         self._rows = []
         self._flushed = time.monotonic()
         self._context.progress(done=done, total=self._generation.takes_total, rate=rate, rate_unit="notes/s")
+
+    def _store(self, index: int, seed: int, temperature: float, notes: Notes) -> dict[str, Any]:
+        """Write a take's file; its row."""
+        take = self._takes[temperature]
+        end_seconds = take.length if take.length_unit == "seconds" and not take.may_end_early else None
+        provenance = Provenance(self._generation.model_hash, seed, self._values[temperature], SAMPLER_VERSION)
+        midi = write_midi(notes, program=take.program, provenance=provenance, end_seconds=end_seconds)
+        # No other attempt ever writes this key, so that one which was given up and wakes late spoils nothing.
+        attempt = f"{self._context.unit_id}-{self._context.attempt}"
+        key = f"generations/{self._generation.id}/takes/{index:06d}-{attempt}.mid"
+        self._context.store.write(key, midi)
+        measures = measure(notes)
+        return {
+            "generation_id": self._generation.id,
+            "index": index,
+            "seed": seed,
+            "temperature": temperature,
+            "midi_key": key,
+            "midi_bytes": len(midi),
+            "sha256": hashlib.sha256(midi).hexdigest(),
+            "notes_count": len(notes),
+            "seconds": end_seconds or notes.end_seconds,
+            "notes_per_second": measures.notes_per_second,
+            "pitch_class_entropy": measures.pitch_class_entropy,
+            "polyphony": measures.polyphony,
+            "measures": measures.as_dict(),
+            "defect": find_defect(notes, measures),
+            "created_at": utc_now(),
+        }
