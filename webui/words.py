@@ -51,6 +51,8 @@ def duration(seconds: float | None) -> str:
     """`4.2 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
     if seconds is None:
         return NOTHING
+    # Clocks of several machines may differ: what began before it was asked for took no time.
+    seconds = max(seconds, 0.0)
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
