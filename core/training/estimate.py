@@ -10,8 +10,10 @@ from core.training.settings import FamilySettings, LstmSettings, TutorialSetting
 
 # One pass forward and two for the gradients, two operations for each weight and event.
 _OPERATIONS = 6.0
-# What small recurrent steps and everything beside the products leave of the large products' speed, measured on 2 cores.
-_SHARE_REACHED = {"lstm": 0.5, "tutorial": 0.18}
+# What small recurrent steps and everything beside the products leave of the large products' speed; on 2 cores
+# LSTM(256) reached 0.35 to 0.4 of it and LSTM(512) 0.6 to 0.7.
+_HALF_SPEED_UNITS = 400
+_TUTORIAL_SHARE = 0.18
 # Loading, encoding and compiling.
 _START_SECONDS = 6.0
 # A held-out pass has no gradients: a third of the work for each event.
@@ -51,4 +53,7 @@ def estimate_seconds(settings: FamilySettings, stats: Mapping[str, float], gflop
         stats: as `training_flops` reads them.
         gflops: the device's speed in large float32 matrix products, 10^9 operations per second (2 cores: 100 to 200).
     """
-    return _START_SECONDS + training_flops(settings, stats) / (gflops * 1e9 * _SHARE_REACHED[settings.family])
+    share = _TUTORIAL_SHARE
+    if isinstance(settings, LstmSettings):
+        share = settings.units / (settings.units + _HALF_SPEED_UNITS)
+    return _START_SECONDS + training_flops(settings, stats) / (gflops * 1e9 * share)

@@ -128,8 +128,8 @@ def test_a_flipped_byte_is_noticed_or_harmless(place: int, flip: int) -> None:
 
 def test_the_web_process_needs_no_keras_for_any_of_this() -> None:
     code = (
-        "import sys; import core.modeling.checkpoints, core.training.estimate, core.training.hooks, core.sampling.facts,"
-        "core.sampling.finishing; assert not {'tensorflow', 'keras', 'jax'} & set(sys.modules)"
+        "import sys; import core.modeling.checkpoints, core.training.estimate, core.training.hooks,"
+        "core.sampling.facts, core.sampling.finishing; assert not {'tensorflow', 'keras', 'jax'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 

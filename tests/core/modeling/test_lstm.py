@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
-keras = pytest.importorskip("keras", reason="needs the extra `cpu` or `gpu`")
 
 from core.modeling.backend import jit, to_device, to_numpy, value_and_gradients
 from core.modeling.initial import initial_weights

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-keras = pytest.importorskip("keras", reason="needs the extra `cpu` or `gpu`")
-
 from core.modeling.backend import jit, to_device, to_numpy
 from core.modeling.initial import initial_weights
 from core.modeling.tutorial import build_keras_model, tutorial_forward

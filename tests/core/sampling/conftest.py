@@ -29,7 +29,8 @@ def events_checkpoint() -> Checkpoint:
 @pytest.fixture(scope="session")
 def tutorial_checkpoint() -> Checkpoint:
     checkpoint = _checkpoint(TutorialSettings(seed=3), 2.0)
-    checkpoint.weights["step.bias"][:] = 0.3  # as a trained one, it moves on in time
+    # As a trained one it moves on in time, and its notes last.
+    checkpoint.weights["step.bias"][:] = checkpoint.weights["duration.bias"][:] = 2.0
     return checkpoint
 
 

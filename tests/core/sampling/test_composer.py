@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-pytest.importorskip("keras", reason="needs the extra `cpu` or `gpu`")
-
 from core.encoding.performance import BEGIN, decode, encode
 from core.encoding.tutorial import to_triples
 from core.errors import InputError

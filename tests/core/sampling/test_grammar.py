@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-pytest.importorskip("keras", reason="needs the extra `cpu` or `gpu`")
-
 from core.encoding.performance import BEGIN, END, TIME_SHIFT, VELOCITY
 from core.modeling.backend import jit, to_device, to_numpy
 from core.sampling.choice import RULED_OUT, choose

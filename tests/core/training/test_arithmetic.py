@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
+import keras
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
-keras = pytest.importorskip("keras", reason="needs the extra `cpu` or `gpu`")
 
 from core.datasets.corpus import Corpus
 from core.encoding.performance import BEGIN, END, encode
@@ -150,7 +150,7 @@ def test_held_out_figures_equal_a_loop_over_events(make_corpus: Callable[..., Co
     for stream in streams:
         h = c = np.zeros(12)
         assert (stream[0], stream[-1]) == (BEGIN, END)
-        for event, target in zip(stream[:-1], stream[1:], strict=True):
+        for event, target in pairwise(stream):
             z = w["embedding"][event] @ w["lstm_0.kernel"] + w["lstm_0.bias"] + h @ w["lstm_0.recurrent"]
             i, f, g, o = np.split(z, 4)
             c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)

@@ -13,8 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("keras", reason="needs the extra `cpu` or `gpu`")
-
 from core.datasets.corpus import Corpus
 from core.modeling.checkpoints import Checkpoint
 from core.training.run import TrainingInterrupted, train
@@ -78,8 +76,8 @@ def test_killed_and_resumed_in_other_processes_it_ends_with_the_same_bytes(
     assert first.wait(timeout=60) == -signal.SIGKILL
     assert not (killed / "result").exists()
     second = _start(family, tmp_path / "corpus", killed)
-    assert second.wait(timeout=120) == 0
-    assert undisturbed.wait(timeout=120) == 0
+    assert second.wait(timeout=300) == 0
+    assert undisturbed.wait(timeout=300) == 0
     assert "goes on from its resume point" in (killed / "log").read_text()
     result = (killed / "result").read_bytes()
     assert result == (whole / "result").read_bytes()
@@ -117,7 +115,7 @@ def _start(family: str, corpus: Path, folder: Path) -> subprocess.Popen[bytes]:
 
 
 def _await(path: Path, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 240
     while not path.exists():
         assert process.poll() is None, "the training ended before it was killed"
         assert time.monotonic() < deadline
