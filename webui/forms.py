@@ -76,7 +76,9 @@ def text_values(values: Mapping[str, Any]) -> dict[str, str]:
 def _form_field(name: str, info: FieldInfo) -> FormField:
     extra: dict[str, Any] = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
     kinds: dict[Any, Literal["integer", "decimal", "switch"]] = {int: "integer", float: "decimal", bool: "switch"}
-    limits = {key: getattr(m, key) for m in info.metadata for key in ("ge", "gt", "le", "lt", "max_length") if hasattr(m, key)}
+    limits = {
+        key: getattr(m, key) for m in info.metadata for key in ("ge", "gt", "le", "lt", "max_length") if hasattr(m, key)
+    }
     return FormField(
         name=name,
         label=info.title or name,
