@@ -56,7 +56,8 @@ def find_takes(
     if starred is None and defect is None:
         total = session.scalar(select(Generation.takes_done).where(Generation.id == generation_id)) or 0
     # Both columns in one direction, as the indexes have them: no sorting, however many takes have the same figure.
-    ordered = statement.order_by(*((column.desc(), Take.index.desc()) if descending else (column, Take.index)))
+    columns = (column, Take.index) if column is not Take.index else (column,)
+    ordered = statement.order_by(*(each.desc() if descending else each for each in columns))
     return fetch_page(session, ordered, page=page, per_page=per_page, total=total)
 
 
