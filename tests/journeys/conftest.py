@@ -1,0 +1,225 @@
+"""One whole system for all journeys, a real browser in front of it, and what several journeys need."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, sync_playwright
+
+from core.settings import Settings
+from tests.tools.install_browser import find_browser
+from tests.tools.journey import Api, CommandLine, marked_processes, write_pieces
+from webui.launcher.system import System, running_system
+
+# A network small enough to train in seconds; its steps are enough to be killed and paused in between.
+TRAINING = {
+    "embedding": 16,
+    "units": 64,
+    "steps": 800,
+    "batch_size": 16,
+    "window": 64,
+    "evaluate_every": 200,
+    "warmup_steps": 20,
+}
+_BROWSER_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--no-proxy-server",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The musician comes first, to a dashboard that is still empty; the demo, a system of its own, comes last."""
+    order = {"test_musician": 0, "test_demo": 9}
+    places = [place for place, item in enumerate(items) if item.path.parent == Path(__file__).parent]
+    ours = sorted((items[place] for place in places), key=lambda item: order.get(item.path.stem, 1))
+    for place, item in zip(places, ours, strict=True):
+        items[place] = item
+
+
+@dataclass
+class Watch:
+    """Everything that the pages of a test asked for and complained about."""
+
+    host: str
+    allowed: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def follow(self, context: BrowserContext) -> None:
+        """Listen to all pages of a context, those that open later too."""
+        context.on("request", self._asked)
+        context.on("console", self._said)
+        context.on("weberror", lambda error: self.complaints.append(f"page error: {error.error}"))
+
+    def allow(self, words: str) -> None:
+        """Complaints with these words are part of the test: the browser logs every refused request."""
+        self.allowed.append(words)
+
+    def check(self) -> None:
+        """Nothing was asked of another host, and nothing went wrong unseen."""
+        foreign = [url for url in self.requests if urlsplit(url).scheme != "blob" and urlsplit(url).netloc != self.host]
+        assert [url for url in foreign if not url.startswith("data:")] == []
+        assert [text for text in self.complaints if not any(words in text for words in self.allowed)] == []
+
+    def _asked(self, request: Request) -> None:
+        self.requests.append(request.url)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.complaints.append(f"console: {message.text} {message.location.get('url', '')}")
+
+
+@pytest.fixture(scope="session")
+def settings_of_journeys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """An installation of its own that writes resume points often and accepts only small uploads."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith("CADENZA_"):
+                patch.delenv(name)
+        yield Settings(
+            data_dir=tmp_path_factory.mktemp("journeys") / "data",
+            port=0,
+            resume_point_seconds=1.0,
+            beat_seconds=0.5,
+            lost_after_seconds=8.0,
+            upload_limit_bytes=2 * 2**20,
+            _env_file=None,
+        )
+
+
+@pytest.fixture(scope="session")
+def system(settings_of_journeys: Settings) -> Iterator[System]:
+    """Valkey, web server, three workers and maintenance; at the end they are gone within 10 s."""
+    with running_system(settings_of_journeys, ready_seconds=400) as running:
+        yield running
+        began = time.monotonic()
+    assert time.monotonic() - began < 10
+    assert marked_processes(settings_of_journeys.data_dir) == []
+
+
+@pytest.fixture(scope="session")
+def api(system: System) -> Iterator[Api]:
+    """The system's API."""
+    api = Api.at(system.address)
+    yield api
+    api.http.close()
+
+
+@pytest.fixture(scope="session")
+def cadenza(system: System) -> CommandLine:
+    """The command line in front of the system."""
+    return CommandLine(system.address)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A Chromium without a window."""
+    path = find_browser()
+    if path is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("there is no Chromium here; python -m tests.tools.install_browser installs one")
+        pytest.skip("there is no Chromium here: this journey was not made")
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=path, args=_BROWSER_OPTIONS)
+        except Error as error:
+            if os.environ.get("CI") == "true":
+                raise
+            pytest.skip(f"the Chromium here cannot be started: {error}")
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def watch(system: System) -> Watch:
+    """What this test's pages ask for and complain about."""
+    return Watch(urlsplit(system.address).netloc)
+
+
+@pytest.fixture
+def context(browser: Browser, system: System, watch: Watch) -> Iterator[BrowserContext]:
+    """A person's browser, with nothing remembered; it must have behaved at the end."""
+    options: dict[str, Any] = {"base_url": system.address, "viewport": {"width": 1280, "height": 900}}
+    with browser.new_context(**options, color_scheme="light", locale="en-GB") as context:
+        context.set_default_timeout(30_000)
+        watch.follow(context)
+        yield context
+    watch.check()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    """One tab."""
+    return context.new_page()
+
+
+@pytest.fixture(scope="session")
+def dataset(cadenza: CommandLine, api: Api, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A dataset, imported by the command line from a folder."""
+    folder = tmp_path_factory.mktemp("etudes")
+    write_pieces(folder, 30, first_seed=500)
+    cadenza.ok("import", str(folder), "--name", "Etudes", "--wait")
+    found: dict[str, Any] = api.get("/datasets", reference="Etudes")["items"][0]
+    return found
+
+
+@pytest.fixture(scope="session")
+def model(cadenza: CommandLine, api: Api, dataset: dict[str, Any]) -> dict[str, Any]:
+    """A small `lstm`, trained by the command line without any disturbance."""
+    chosen = [word for name, value in TRAINING.items() for word in ("--set", f"{name}={value}")]
+    cadenza.ok("train", "--dataset", "Etudes", *chosen, "--name", "Undisturbed", "--wait", seconds=180)
+    found: dict[str, Any] = api.get("/models", reference="Undisturbed")["items"][0]
+    return found
+
+
+@pytest.fixture(scope="session")
+def generation(api: Api, model: dict[str, Any]) -> dict[str, Any]:
+    """Eight takes by that model."""
+    made = api.generate(model["id"], "0-7", length=100)
+    api.succeeded(made["job"]["id"])
+    found: dict[str, Any] = api.get(f"/generations/{made['id']}")
+    return found
+
+
+@pytest.fixture
+def train_again(api: Api, dataset: dict[str, Any], model: dict[str, Any]) -> Callable[[str], dict[str, Any]]:
+    """Submits the same training once more, under another name."""
+
+    def submit(name: str) -> dict[str, Any]:
+        values = {"dataset": dataset["id"], "family": "lstm", "settings": TRAINING, "name": name}
+        made: dict[str, Any] = api.send("POST", "/trainings", values)
+        return made
+
+    return submit
+
+
+@pytest.fixture
+def check_same_model(api: Api) -> Callable[[dict[str, Any], dict[str, Any]], None]:
+    """Compares a training's outcome with an undisturbed model, bit for bit."""
+
+    def check(training: dict[str, Any], undisturbed: dict[str, Any]) -> None:
+        ended = api.get(f"/trainings/{training['id']}")
+        model = api.get(f"/models/{ended['model_id']}")
+        assert ended["step"] == TRAINING["steps"]
+        assert model["id"] != undisturbed["id"]
+        assert model["content_hash"] == undisturbed["content_hash"]
+        assert model["figures"] == undisturbed["figures"]
+        last = [api.file(f"/models/{each['id']}/checkpoint", which="last") for each in (model, undisturbed)]
+        assert last[0] == last[1]
+
+    return check

@@ -1,0 +1,113 @@
+"""Parts are killed while they work: nothing is lost, nothing is doubled, and the music is the same."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import signal
+import time
+import zipfile
+from typing import Any
+
+import pytest
+
+from tests.tools.journey import Api, until
+from webui.launcher.system import System
+
+pytestmark = pytest.mark.slow
+
+# Three units of up to 24 takes each, long enough to be hit in the middle.
+_SEEDS, _TAKES, _NOTES = "0-63", 64, 2_000
+_PICKED_UP_SECONDS = 30.0
+
+
+def test_a_generation_whose_worker_is_killed_twice(system: System, api: Api, model: dict[str, Any]):
+    hurt = api.generate(model["id"], _SEEDS, length=_NOTES)
+    until(lambda: takes_done(api, hurt), 60, "the first takes")
+    kill_and_wait(api, hurt["job"], child_of(api, "generation"))
+    kept = takes_done(api, hurt)
+    until(lambda: takes_done(api, hurt) > kept, 60, "more takes")
+    kill_and_wait(api, hurt["job"], system.status()["worker-generation"].pid)
+    assert 0 < kept <= takes_done(api, hurt) < _TAKES, "the kills came too late: ask for more takes"
+    api.succeeded(hurt["job"]["id"], 180)
+
+    calm = api.generate(model["id"], _SEEDS, length=_NOTES)
+    api.succeeded(calm["job"]["id"], 180)
+    digests = api.digests(hurt["id"])
+    assert sorted(digests) == list(range(_TAKES))
+    assert digests == api.digests(calm["id"])
+    assert takes_done(api, hurt) == _TAKES
+    with zip_file(api, hurt) as ours, zip_file(api, calm) as theirs:
+        assert len(ours.namelist()) == len(set(ours.namelist())) == _TAKES + 1
+        assert {name: ours.read(name) for name in ours.namelist()} == {n: theirs.read(n) for n in theirs.namelist()}
+        for take in api.items(f"/generations/{hurt['id']}/takes"):
+            assert hashlib.sha256(ours.read(take["file_name"])).hexdigest() == take["sha256"]
+
+
+def test_a_training_whose_worker_is_killed(api: Api, model: dict[str, Any], train_again: Any, check_same_model: Any):
+    hurt = train_again("Killed half way")
+    until(lambda: api.get(f"/trainings/{hurt['id']}")["resume_step"], 90, "a resume point")
+    kill_and_wait(api, hurt["job"], child_of(api, "training"))
+    api.succeeded(hurt["job"]["id"], 180)
+    lines = [line["message"] for line in api.get(f"/jobs/{hurt['job']['id']}/log")["items"]]
+    assert "The training goes on from its resume point." in lines
+    check_same_model(hurt, model)
+    steps = [point["step"] for point in api.get(f"/trainings/{hurt['id']}/points")["items"]]
+    assert steps == sorted(set(steps))
+
+
+def test_valkey_is_killed_while_much_is_queued(
+    system: System, api: Api, model: dict[str, Any], generation: dict[str, Any]
+):
+    take = api.items(f"/generations/{generation['id']}/takes")[0]["id"]
+    first = api.generate(model["id"], "0-23", length=_NOTES)
+    queued = [api.generate(model["id"], "0-7", length=100) for _ in range(3)]
+    broker = system.status()["valkey"].pid
+    os.kill(broker, signal.SIGKILL)
+    late = api.generate(model["id"], "0-7", length=100)
+    audio = api.send("POST", f"/takes/{take}/audio", {"format": "mp3"})
+    for made in (first, *queued, late):
+        api.succeeded(made["job"]["id"])
+    api.succeeded(audio["job"]["id"])
+    assert system.status()["valkey"].pid not in {0, broker}
+    assert len(api.digests(first["id"])) == 24
+    for made in (*queued, late):
+        assert api.digests(made["id"]) == api.digests(generation["id"])
+
+
+def kill_and_wait(api: Api, job: dict[str, Any], process: int) -> None:
+    """Kill a process in the middle of a job's unit; the unit is given to the next one soon."""
+    (before,) = [unit for unit in units(api, job) if unit["state"] == "running"]
+    os.kill(process, signal.SIGKILL)
+    killed = time.monotonic()
+
+    def again() -> bool:
+        unit = next(unit for unit in units(api, job) if unit["id"] == before["id"])
+        return bool(unit["state"] in {"running", "done"} and unit["attempt"] > before["attempt"])
+
+    until(again, 60, "the unit's next attempt")
+    waited = time.monotonic() - killed
+    print(f"{job['kind']}: picked up {waited:.1f} s after process {process} was killed")
+    assert waited <= _PICKED_UP_SECONDS
+
+
+def units(api: Api, job: dict[str, Any]) -> list[dict[str, Any]]:
+    """A job's units."""
+    found: list[dict[str, Any]] = api.get(f"/jobs/{job['id']}")["units"]
+    return found
+
+
+def child_of(api: Api, worker: str) -> int:
+    """The process that runs a worker's units."""
+    return int(next(each for each in api.get("/workers")["items"] if each["name"] == worker)["pid"])
+
+
+def takes_done(api: Api, generation: dict[str, Any]) -> int:
+    """How many takes there are."""
+    return int(api.get(f"/generations/{generation['id']}")["takes_done"])
+
+
+def zip_file(api: Api, generation: dict[str, Any]) -> zipfile.ZipFile:
+    """The zip of a generation."""
+    return zipfile.ZipFile(io.BytesIO(api.file(f"/generations/{generation['id']}/takes.zip")))
