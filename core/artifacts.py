@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +18,7 @@ from core.errors import StorageError
 from core.settings import Settings
 
 _PART = ".part"
+_LOOKS = 10
 
 
 class ArtifactStore:
@@ -149,7 +151,8 @@ class ArtifactStore:
 
     def local_path(self, key: str) -> Path | None:
         """Where the file lies on this machine, for a store that is a local folder."""
-        return None if self._root is None else Path(self._path(key))
+        path = Path(self._path(key))
+        return None if self._root is None else path
 
     @contextmanager
     def _local_writer(self, path: Path) -> Iterator[IO[bytes]]:
@@ -169,15 +172,11 @@ class ArtifactStore:
 
     @contextmanager
     def _remote_writer(self, path: str) -> Iterator[IO[bytes]]:
-        # Closing would make the object appear, half of it too: it is closed first and made visible after.
-        stream = self._files.open(path, "wb", autocommit=False)
-        try:
-            with stream:
-                yield stream
-        except BaseException:
-            stream.discard()
-            raise
-        stream.commit()
+        # Closing a stream to an object makes it appear, half of it too: it is gathered here and sent as a whole.
+        with tempfile.NamedTemporaryFile() as gathered:
+            yield gathered.file
+            gathered.flush()
+            self._files.put_file(gathered.name, path)
 
     def _path(self, key: str) -> str:
         parts = key.split("/")
@@ -187,12 +186,12 @@ class ArtifactStore:
 
 
 def _remove_folder(folder: Path) -> None:
-    # A late writer, or another who deletes, may change it meanwhile.
-    for _ in range(3):
-        with suppress(FileNotFoundError):
-            shutil.rmtree(folder)
+    # A late writer, or another who deletes, may change it meanwhile: what one look leaves is for the next.
+    for _ in range(_LOOKS):
+        shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
             return
+    shutil.rmtree(folder)
 
 
 def _unreadable(key: str, error: OSError) -> StorageError:

@@ -102,9 +102,13 @@ def field_problem(cls: type[BaseModel], detail: ErrorDetails) -> FieldProblem:
     if detail["type"] == "missing":
         return FieldProblem(name, f"{name}: a value is required.")
     if detail["type"] == "value_error":
-        return FieldProblem(name, said if said.startswith(name) else f"{name}: {said}")
+        # What a part with settings of its own says begins with the name of one of those.
+        parted = "." if field is not None and _settings_in(field) is not None else ": "
+        return FieldProblem(name, said if said.startswith(name) else f"{name}{parted}{said}")
     allowed = allowed_range(field) if field is not None else ""
-    whole = "a whole number is needed, " if detail["type"] in {"int_from_float", "int_parsing"} else ""
+    whole = (
+        "a whole number is needed, " if detail["type"] in {"int_from_float", "int_parsing", "int_parsing_size"} else ""
+    )
     hint = f"{whole}allowed is {allowed}" if allowed else detail["msg"].lower()
     return FieldProblem(name, f"{name}: {_quoted(detail.get('input'))!r} is refused; {hint}.")
 

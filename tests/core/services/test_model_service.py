@@ -77,7 +77,7 @@ def bomb() -> bytes:
     "hostile",
     [
         lambda data: b"",
-        lambda data: b"MThd" + data,
+        lambda data: b"MThd" + data[4:],
         lambda data: data[: len(data) // 2],
         lambda data: bomb(),
         lambda data: changed(data, family="unheard"),

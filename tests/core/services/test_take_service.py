@@ -108,7 +108,7 @@ def test_a_page_costs_the_same_whatever_is_in_it(content: WebContent, many: int,
         with content.database.reading() as session:
             page = find_takes(session, many, per_page=per_page)
             assert [take_file_name(take) for take in page.items]
-        counts.append(len(statements))
+        counts.append(len([statement for statement in statements if statement != "BEGIN"]))
     assert counts[0] == counts[1] <= 2
 
 
