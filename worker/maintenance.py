@@ -22,6 +22,7 @@ from core.queue.waiting import queue_counts
 from core.records.database import Database
 from core.records.schema import require_current
 from core.services.datasets import sweep_datasets
+from core.services.sweeping import sweep
 from core.services.uploads import delete_stale
 from core.settings import Settings
 from worker.names import MOST_TICKETS
@@ -67,6 +68,7 @@ class Maintenance:
             self._clean_at = self._clock() + _HOUR_SECONDS
             delete_stale(self._database, self._store)
             sweep_datasets(self._database, self._store)
+            sweep(self._database, self._store)
 
     def _top_up(self) -> None:
         with self._database.reading() as session:

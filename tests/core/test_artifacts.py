@@ -139,11 +139,11 @@ def test_a_disk_that_refuses_is_said(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-@given(st.lists(st.sampled_from(["a", "..", ".", "", "b\\c", "d\0", "~", "é", " "]), min_size=1, max_size=5))
+@given(st.lists(st.sampled_from(["a", "..", ".", "", "b\\c", "d\0", "~", "é", "a b"]), min_size=1, max_size=5))
 def test_no_key_leads_out_of_the_store(parts: list[str]) -> None:
     store = ArtifactStore("memory://outside/in")
     key = "/".join(parts)
-    if set(parts) <= {"a", "~", "é", " "}:
+    if set(parts) <= {"a", "~", "é", "a b"}:
         store.write(key, b"x")
         assert store.read(key) == b"x"
         store.delete(key)
