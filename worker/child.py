@@ -54,5 +54,6 @@ def start_child() -> Runner:
             presence.show(session, WorkerState.READY, device=device)
 
     persist(show_ready)
+    pulse.loaded.set()
     _logger.info("ready on %s", device)
     return Runner(database, ArtifactStore.of(settings), settings, presence, pulse)

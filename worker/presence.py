@@ -6,7 +6,7 @@ import os
 import socket
 from dataclasses import dataclass, field
 
-from sqlalchemy import update
+from sqlalchemy import case, update
 from sqlalchemy.orm import Session
 
 import core
@@ -60,13 +60,18 @@ class Presence:
         """
         self._write(session, {"units_done": Worker.units_done + 1})
 
-    def beat(self, session: Session) -> bool:
+    def beat(self, session: Session, state: WorkerState) -> bool:
         """Show that the worker is alive; whether it was asked to stop through its row.
+
+        Args:
+            session: a session of `Database.transaction()`.
+            state: what to show again should the worker have been taken for gone.
 
         Raises:
             SupersededError: another process has taken this name.
         """
-        return self._write(session, {})
+        back = case((Worker.state == WorkerState.GONE, state), else_=Worker.state)
+        return self._write(session, {"state": back})
 
     def _write(self, session: Session, values: dict[str, object]) -> bool:
         row = session.execute(

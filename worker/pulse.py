@@ -28,14 +28,15 @@ from worker.unit_context import Interrupt, UnitContext
 _WATCH_SECONDS = 0.1
 # Everything that `cadenza up` started shall be gone 10 s after Ctrl-C.
 _STOP_GRACE_SECONDS = 4.0
-_LAST_WORDS_SECONDS = 2.0
+_LAST_WORDS_SECONDS = 1.5
 _logger = logging.getLogger(__name__)
 
 
 class Pulse:
     """Beats for a worker and the unit that it runs, carries its progress, and interrupts it when it shall stop.
 
-    `stopping` is set once the worker shall take nothing new: its parent ends, or its row asks for it.
+    `stopping` is set once the worker shall take nothing new: its parent ends, or its row asks for it. `loaded` is for
+    the worker to set once it is ready.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Pulse:
         end: Callable[[int], None] = os._exit,
     ) -> None:
         self.stopping = threading.Event()
+        self.loaded = threading.Event()
         self._database = database
         self._settings = settings
         self._presence = presence
@@ -104,19 +106,26 @@ class Pulse:
 
     def _beat(self, context: UnitContext | None) -> None:
         with self._database.transaction() as session:
-            if self._presence.beat(session):
+            idle = WorkerState.READY if self.loaded.is_set() else WorkerState.STARTING
+            if self._presence.beat(session, idle if context is None else WorkerState.BUSY):
                 self.stopping.set()
             if context is not None:
                 lifecycle.beat(session, context.unit_id, context.attempt)
                 self._read_flags(session, context)
-        progress = {} if context is None else context.take_progress()
-        if context is not None and progress:
-            try:
-                with self._database.transaction() as session:
-                    lifecycle.save_progress(session, context.unit_id, context.attempt, progress)
-            except DBAPIError:
-                context.put_back_progress(progress)
-                raise
+        if context is not None:
+            with context.saving:
+                self._save_progress(context)
+
+    def _save_progress(self, context: UnitContext) -> None:
+        progress = context.take_progress()
+        if not progress:
+            return
+        try:
+            with self._database.transaction() as session:
+                lifecycle.save_progress(session, context.unit_id, context.attempt, progress)
+        except DBAPIError:
+            context.put_back_progress(progress)
+            raise
 
     def _read_flags(self, session: Session, context: UnitContext) -> None:
         flags = session.execute(select(Job.cancel_requested, Job.paused).where(Job.id == context.job_id)).one()

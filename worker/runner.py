@@ -96,7 +96,8 @@ class Runner:
 
     def _close(self, context: UnitContext, outcome: Outcome | None) -> Claim | None:
         """Write how a unit ended and claim the next, in one transaction that may be repeated."""
-        progress = context.take_progress()
+        with context.saving:
+            progress = context.take_progress()
         try:
             with self._database.exclusive() as session:
                 if progress:

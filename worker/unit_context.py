@@ -55,6 +55,8 @@ class UnitContext:
         self._progress: lifecycle.Progress = {}
         self._interrupt: Interrupt | None = None
         self._interrupted_at: float | None = None
+        # Held from taking progress until it is written, so that the last figures never come after the unit's end.
+        self.saving = threading.Lock()
         # The function has ended and only its outcome is still to be written: nothing left to interrupt.
         self.closing = False
 

@@ -31,7 +31,6 @@ def quick(settings: Settings, database_url: str, valkey_url: str) -> Settings:
             "beat_seconds": 0.3,
             "lost_after_seconds": 4.0,
             "cancel_grace_seconds": 1.5,
-            "attempts_limit": 2,
         }
     )
 

@@ -153,6 +153,19 @@ def test_the_pulse_tells_a_unit_to_stop_and_shows_its_progress(database: Databas
     assert units(database)[0].state.value == {Interrupt.PAUSE: "held", Interrupt.CANCEL: "cancelled"}[reason]
 
 
+def test_the_last_progress_of_quick_units_is_never_lost(database: Database, serve, pulse):
+    """The pulse takes figures at any moment, also just before the unit ends."""
+    pulse.start()
+
+    def function(context: UnitContext) -> None:
+        pulse._wake.set()
+        context.progress(done=context.payload["n"] + 1, live={"n": context.payload["n"]})
+
+    for _ in range(5):
+        job = serve(function, units=10)
+        assert (job.progress_done, job.live) == (10, {"n": 9})
+
+
 def test_a_stop_file_stops_the_unit_and_the_worker(database: Database, serve, pulse, tmp_path: Path):
     pulse.start()
     calls = []
@@ -168,6 +181,17 @@ def test_a_stop_file_stops_the_unit_and_the_worker(database: Database, serve, pu
     serve(function, units=2)
     assert calls == [0]
     assert [unit.state.value for unit in units(database)] == ["waiting", "waiting"]
+
+
+def test_a_worker_that_was_taken_for_gone_comes_back(database: Database, presence, pulse):
+    with database.transaction() as session:
+        presence.show(session, WorkerState.GONE)
+    pulse.loaded.set()
+    pulse.start()
+    deadline = time.monotonic() + 10
+    while _state(database) is WorkerState.GONE and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert _state(database) is WorkerState.READY
 
 
 def test_a_worker_whose_name_was_taken_takes_nothing_more(database: Database, serve, pulse):
@@ -210,3 +234,8 @@ def test_the_outcome_outlives_an_outage_of_the_database(database: Database, data
 def _job(database: Database, job_id: int) -> Job:
     with database.reading() as session:
         return session.get(Job, job_id)
+
+
+def _state(database: Database) -> WorkerState:
+    with database.reading() as session:
+        return session.get(Worker, "w").state

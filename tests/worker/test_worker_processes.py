@@ -93,8 +93,7 @@ def test_a_killed_child_and_a_killed_parent(database, start, submit, until, line
     until(lambda: len(lines("started")) == 1)
     os.kill(lines("started")[0][2], signal.SIGKILL)
     # The parent starts another child, which takes back what the first held; no ticket is left, so one is sent.
-    until(is_in(database, WorkerState.STARTING), 20)
-    until(lambda: units(database)[0].state == "waiting", 20)
+    until(lambda: units(database)[0].state == "waiting", 40)
     submit("nothing")
     until(lambda: len(lines("started")) == 2, 30)
     assert units(database)[0].strikes == 1
@@ -120,9 +119,9 @@ def test_a_job_that_kills_its_worker_fails_at_last_and_blocks_nobody(database, s
     until(lambda: job_of(poison).state.is_final and job_of(after).state.is_final, 60)
     assert job_of(after).state is JobState.SUCCEEDED
     assert job_of(poison).state is JobState.FAILED
-    assert "2 times in a row" in job_of(poison).error
+    assert "3 times in a row" in job_of(poison).error
     with database.reading() as session:
-        assert session.query(JobLog).where(JobLog.job_id == poison.id).count() == 1
+        assert session.query(JobLog).where(JobLog.job_id == poison.id).count() == 2
 
 
 def test_sigterm_gives_the_unit_back_without_a_strike(database, start, submit, until, lines, job_of):

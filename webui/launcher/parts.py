@@ -17,7 +17,7 @@ from core.models.jobs import Queue
 from core.settings import Settings
 
 # Ctrl-C ends everything within 10 s: the parts side by side first, then the broker that they may still want to tell.
-_STOP_SECONDS = 7
+_STOP_SECONDS = 6
 _BROKER_STOP_SECONDS = 2
 _LOG_BYTES = 5 * 2**20
 _LOG_BACKUPS = 3

@@ -31,7 +31,7 @@ from core.settings import Settings
 from webui.launcher.parts import Part, parts_of, supervisor_config
 from webui.launcher.web import address_file
 
-_STOP_SECONDS = 11.0
+_STOP_SECONDS = 9.5
 _POLL_SECONDS = 0.1
 # What supervisor says before it has a log, such as why it cannot start.
 _COMPLAINTS = "supervisor-start.log"
