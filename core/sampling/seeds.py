@@ -27,16 +27,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     """
     cleaned = text.strip().lower()
     if match := re.fullmatch(r"([0-9]+)\s+random(\s+ones?)?", cleaned):
-        count = int(match[1]) if len(match[1]) < 12 else MOST_SEEDS + 1
-        if not 1 <= count <= MOST_SEEDS:
-            raise ValueError(f"seeds: {match[1][:40]} random ones are refused; {_ALLOWED}.")
-        if count > _MOST_SCATTERED:
-            first = secrets.randbelow(LARGEST_SEED + 2 - count)
-            return tuple(range(first, first + count))
-        drawn: dict[int, None] = {}
-        while len(drawn) < count:
-            drawn.setdefault(secrets.randbelow(LARGEST_SEED + 1))
-        return tuple(drawn)
+        return _draw_seeds(match[1])
     seeds: list[int] = []
     for part in cleaned.split(","):
         match = re.fullmatch(r"\s*([0-9]{1,10})\s*(?:-\s*([0-9]{1,10})\s*)?", part)
@@ -54,6 +45,19 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         twice = Counter(seeds).most_common(1)[0][0]
         raise ValueError(f"seeds: {twice} is named twice; name each seed once.")
     return tuple(seeds)
+
+
+def _draw_seeds(digits: str) -> tuple[int, ...]:
+    count = int(digits) if len(digits) < 12 else MOST_SEEDS + 1
+    if not 1 <= count <= MOST_SEEDS:
+        raise ValueError(f"seeds: {digits[:40]} random ones are refused; {_ALLOWED}.")
+    if count > _MOST_SCATTERED:
+        first = secrets.randbelow(LARGEST_SEED + 2 - count)
+        return tuple(range(first, first + count))
+    drawn: dict[int, None] = {}
+    while len(drawn) < count:
+        drawn.setdefault(secrets.randbelow(LARGEST_SEED + 1))
+    return tuple(drawn)
 
 
 def format_seeds(seeds: tuple[int, ...]) -> str:
