@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from core.services import estimates
 from core.services import trainings as service
+from core.services.keeping import keep_model
 from core.services.references import resolve_dataset
 from core.training.settings import parse_training_settings
 from webui.api.answers import OWNER, location, tell_workers
 from webui.api.blueprint import api
 from webui.api.schemas.common import PageQuery
+from webui.api.schemas.models import ModelOutput
 from webui.api.schemas.trainings import (
     EstimateOutput,
     PointOutput,
@@ -70,6 +72,15 @@ def get_training(training_id: int) -> TrainingOutput:
     """Show a training."""
     with current_services().database.reading() as session:
         return TrainingOutput.of(service.get_training(session, training_id))
+
+
+@api.post("/trainings/<number:training_id>/keep")
+@api.output(ModelOutput)
+@api.doc(responses=[409])
+def keep_best(training_id: int) -> ModelOutput:
+    """Make a model of the best checkpoint so far, whether the training goes on or not."""
+    services = current_services()
+    return ModelOutput.of(keep_model(services.database, services.store, training_id))
 
 
 @api.get("/trainings/<number:training_id>/points")

@@ -15,6 +15,7 @@ from core.queue.waiting import why_waiting
 from core.services import trainings as service
 from core.services.datasets import get_dataset, list_datasets
 from core.services.estimates import estimate_training
+from core.services.keeping import keep_model
 from core.training.settings import FAMILIES, FamilySettings, parse_training_settings
 from webui.context import current_services
 from webui.forms import field_errors, form_fields, form_values, text_values
@@ -117,6 +118,14 @@ def show(training_id: int) -> Response:
             labels=setting_labels(training.family),
             charts=_charts_of(training.family),
         )
+
+
+@bp.post("/<int:training_id>/keep")
+def keep(training_id: int) -> ResponseReturnValue:
+    """Make a model of the best checkpoint so far, whether the training goes on or not."""
+    services = current_services()
+    model = keep_model(services.database, services.store, training_id)
+    return done(f"The model {model.name} was made of the best checkpoint.", url_for("models.show", model_id=model.id))
 
 
 @bp.get("/<int:training_id>/<name>.json")

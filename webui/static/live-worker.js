@@ -24,6 +24,8 @@ self.onconnect = (event) => {
     if (data.hello) {
       ports.add(port);
       port.postMessage({ state });
+      // What changed between the page's rendering and this moment was told to the other tabs only.
+      if (state === "open") port.postMessage({ topics: ["*"] });
       if (!source) listen(data.hello);
     } else if (data.bye) {
       ports.delete(port);

@@ -10,8 +10,10 @@ from flask.testing import FlaskClient
 
 from core.models.generations import Generation, Take
 from core.models.jobs import Job, JobState
-from core.models.trainings import Model
+from core.models.trainings import Model, Training
+from core.queue.control import cancel
 from core.services.takes import audio_key
+from core.services.trainings import create_training
 from tests.tools.web_content import WebContent
 
 JSON = {"Accept": "application/json"}
@@ -149,3 +151,24 @@ def test_audio_that_failed_says_why(client: FlaskClient, everything: Any, conten
     assert client.post(path, data={"job_id": str(job)}, headers=JSON).json["failed"] == "The disk is full."
     with content.database.reading() as session:
         assert session.get_one(Job, job).state is JobState.FAILED
+
+
+def test_the_best_checkpoint_of_a_cancelled_training_becomes_a_model(client: FlaskClient, content: WebContent) -> None:
+    dataset = content.dataset()
+    with content.database.transaction() as session:
+        training = create_training(session, dataset_id=dataset, family="lstm", values={})
+        cancel(session, training.job_id or 0)
+    path = f"/trainings/{training.id}"
+    assert "Keep the best so far" not in client.get(path).text
+    assert client.post(f"{path}/keep", headers=JSON).status_code == 409
+    checkpoint = content.checkpoint(3)
+    content.store.write("trainings/1/best.cadenza", checkpoint.to_bytes())
+    with content.database.transaction() as session:
+        session.get_one(Training, training.id).best_key = "trainings/1/best.cadenza"
+    assert "Keep the best so far" in client.get(path).text
+    kept = client.post(f"{path}/keep")
+    assert kept.status_code == 303
+    assert checkpoint.content_hash[:12] in client.get(kept.location).text
+    again = client.post(f"/api/v1/trainings/{training.id}/keep")
+    assert again.json["content_hash"] == checkpoint.content_hash
+    assert kept.location == f"/models/{again.json['id']}", "keeping twice makes one model"
