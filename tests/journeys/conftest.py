@@ -5,40 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 
 from core.settings import Settings
+from tests.tools.browser import BROWSER_OPTIONS, Watch
 from tests.tools.install_browser import find_browser
-from tests.tools.journey import Api, CommandLine, marked_processes, write_pieces
+from tests.tools.journey import TRAINING, Api, CommandLine, marked_processes, write_pieces
 from webui.launcher.system import System, running_system
-
-# A network small enough to train in seconds; its steps are enough to be killed and paused in between.
-TRAINING = {
-    "embedding": 16,
-    "units": 64,
-    "steps": 800,
-    "batch_size": 16,
-    "window": 64,
-    "evaluate_every": 200,
-    "warmup_steps": 20,
-}
-_BROWSER_OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--no-proxy-server",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
 
 
 @pytest.hookimpl(trylast=True)
@@ -49,39 +27,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = sorted((items[place] for place in places), key=lambda item: order.get(item.path.stem, 1))
     for place, item in zip(places, ours, strict=True):
         items[place] = item
-
-
-@dataclass
-class Watch:
-    """Everything that the pages of a test asked for and complained about."""
-
-    host: str
-    allowed: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-    def follow(self, context: BrowserContext) -> None:
-        """Listen to all pages of a context, those that open later too."""
-        context.on("request", self._asked)
-        context.on("console", self._said)
-        context.on("weberror", lambda error: self.complaints.append(f"page error: {error.error}"))
-
-    def allow(self, words: str) -> None:
-        """Complaints with these words are part of the test: the browser logs every refused request."""
-        self.allowed.append(words)
-
-    def check(self) -> None:
-        """Nothing was asked of another host, and nothing went wrong unseen."""
-        foreign = [url for url in self.requests if urlsplit(url).scheme != "blob" and urlsplit(url).netloc != self.host]
-        assert [url for url in foreign if not url.startswith("data:")] == []
-        assert [text for text in self.complaints if not any(words in text for words in self.allowed)] == []
-
-    def _asked(self, request: Request) -> None:
-        self.requests.append(request.url)
-
-    def _said(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
-            self.complaints.append(f"console: {message.text} {message.location.get('url', '')}")
 
 
 @pytest.fixture(scope="session")
@@ -136,7 +81,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip("there is no Chromium here: this journey was not made")
     with sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=path, args=_BROWSER_OPTIONS)
+            browser = playwright.chromium.launch(executable_path=path, args=BROWSER_OPTIONS)
         except Error as error:
             if os.environ.get("CI") == "true":
                 raise

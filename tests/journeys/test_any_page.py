@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.journeys.conftest import Watch
+from tests.tools.browser import Watch
 from tests.tools.journey import Api, until
 from webui.launcher.system import System
 

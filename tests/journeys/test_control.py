@@ -11,8 +11,8 @@ import pretty_midi
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.journeys.conftest import Watch
-from tests.tools.journey import Api, CommandLine, until
+from tests.tools.browser import Watch
+from tests.tools.journey import TRAINING, Api, CommandLine, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -44,7 +44,7 @@ def test_a_training_is_paused_and_resumed_by_one_click(
     expect(page.locator(".state-paused")).to_be_visible()
     until(lambda: state_of_worker(api, "training") == "ready", 10, "a free device")
     stopped_at = api.get(f"/trainings/{training['id']}")["resume_step"]
-    assert 0 < stopped_at < 800
+    assert 0 < stopped_at < TRAINING["steps"]
 
     assert "Paused half way" in sentence
     assert refused_deletion(context.new_page(), f"/datasets/{dataset['id']}") == sentence
@@ -79,6 +79,9 @@ def test_a_generation_cancelled_half_way_keeps_its_takes(
     assert cadenza.refused("models", "delete", str(model["id"]), "--yes") == sentence
     assert refused_deletion(page.context.new_page(), f"/models/{model['id']}") == sentence
 
+    page_of_job = page.context.new_page()
+    page_of_job.goto(f"/jobs/{made['job']['id']}")
+    page_of_job.evaluate("window.here = true")
     page.get_by_role("button", name="Cancel").click()
     clicked = time.monotonic()
     job = api.job_ended(made["job"]["id"], 30)
@@ -86,6 +89,8 @@ def test_a_generation_cancelled_half_way_keeps_its_takes(
     assert time.monotonic() - clicked <= _MOST_SECONDS
     assert job["state"] == "cancelled"
     expect(page.locator(".state-cancelled")).to_be_visible()
+    expect(page_of_job.locator(".state-cancelled")).to_be_visible()
+    assert page_of_job.evaluate("window.here"), "the page was loaded again"
     takes = api.items(f"/generations/{made['id']}/takes")
     assert 0 < len(takes) < 200
     expect(page.get_by_text(f"Cancelled; the {len(takes)} takes made before stay.")).to_be_visible()

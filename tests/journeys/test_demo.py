@@ -36,8 +36,8 @@ class Cadenza:
         environment = {key: text for key, text in os.environ.items() if not key.startswith("CADENZA_")}
         environment |= {"CADENZA_DATA_DIR": str(self.data_dir), "CADENZA_PORT": "0", "PYTHONUNBUFFERED": "1"}
         command = [sys.executable, "-m", "webui.cli", *arguments]
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(command, env=environment, text=True, start_new_session=True, **streams)
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=environment, text=True, start_new_session=True, stdout=pipe, stderr=pipe)
 
     def left_running(self) -> list[str]:
         """Command lines of the processes of this data folder."""

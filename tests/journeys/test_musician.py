@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import csv
-import io
+import os
 import re
 import signal
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pretty_midi
-import psutil
 import pytest
 import soundfile
 from playwright.sync_api import Page, expect
 
-from tests.tools.journey import Api, until, write_pieces, zip_of
+from tests.tools.browser import EAR, drop, position
+from tests.tools.journey import Api, check_zip, until, write_pieces, zip_of
 from webui.launcher.system import System
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -27,55 +23,22 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 _LONG = 120_000
 _EPOCHS = 3
 
-# Hears what the page plays: the first sound after a click, measured behind the last node before the loudspeaker.
-_EAR = """(() => {
-  const ear = (window.ear = { contexts: [], clicked: 0, heard: 0 });
-  const analysers = [];
-  const connect = AudioNode.prototype.connect;
-  AudioNode.prototype.connect = function (target, ...more) {
-    if (target instanceof AudioDestinationNode) {
-      const analyser = new AnalyserNode(this.context);
-      connect.call(this, analyser);
-      analysers.push(analyser);
-      ear.contexts.push(this.context);
-    }
-    return connect.call(this, target, ...more);
-  };
-  document.addEventListener("click", (event) => {
-    if (event.target.closest("[data-play]")) { ear.clicked = performance.now(); ear.heard = 0; }
-  }, true);
-  const wave = new Float32Array(2048);
-  setInterval(() => {
-    for (const analyser of analysers) {
-      analyser.getFloatTimeDomainData(wave);
-      if (!ear.heard && ear.clicked && wave.some((value) => Math.abs(value) > 1e-3)) ear.heard = performance.now();
-    }
-  }, 10);
-})()"""
+
+@contextmanager
+def light_worker_stopped(api: Api) -> Iterator[None]:
+    """Stops the light worker's process for a while, so that what waits for it can be looked at."""
+    worker = next(worker for worker in api.get("/workers")["items"] if worker["name"] == "light")
+    os.kill(worker["pid"], signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(worker["pid"], signal.SIGCONT)
 
 
-@pytest.fixture
-def light_worker_stopped(api: Api) -> Any:
-    """Stops the light worker's process inside a `with` block, so that what waits for it can be looked at."""
-
-    @contextmanager
-    def stopped() -> Iterator[None]:
-        worker = next(worker for worker in api.get("/workers")["items"] if worker["name"] == "light")
-        psutil.Process(worker["pid"]).send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            psutil.Process(worker["pid"]).send_signal(signal.SIGCONT)
-
-    return stopped
-
-
-def test_from_an_empty_dashboard_to_files(
-    page: Page, api: Api, system: System, tmp_path: Path, light_worker_stopped: Any
-):
-    page.add_init_script(_EAR)
+def test_from_an_empty_dashboard_to_files(page: Page, api: Api, system: System, tmp_path: Path):
+    page.add_init_script(EAR)
     looks_at_an_empty_dashboard(page)
-    imports_files_and_a_zip(page, api, tmp_path, light_worker_stopped)
+    imports_files_and_a_zip(page, api, tmp_path)
     listens_to_a_piece(page)
     trains_the_tutorial(page, api)
     generation = generates_eight(page, api)
@@ -97,7 +60,7 @@ def looks_at_an_empty_dashboard(page: Page) -> None:
     page.get_by_role("link", name="Upload files").click()
 
 
-def imports_files_and_a_zip(page: Page, api: Api, folder: Path, light_worker_stopped: Any) -> None:
+def imports_files_and_a_zip(page: Page, api: Api, folder: Path) -> None:
     pieces = write_pieces(folder / "pieces", 30)
     archive = zip_of(pieces[8:], damaged_mid=pieces[0].read_bytes()[:300])
     page.get_by_label("or choose them").set_input_files(pieces[:8])
@@ -106,7 +69,7 @@ def imports_files_and_a_zip(page: Page, api: Api, folder: Path, light_worker_sto
     expect(page.locator(".upload-list li").nth(1)).to_contain_text("more.zip")
     expect(page.locator(".upload-list progress")).to_have_count(0)
     page.get_by_label("Name", exact=True).fill("My music")
-    with light_worker_stopped():
+    with light_worker_stopped(api):
         page.get_by_role("button", name="Import").click()
         expect(page.get_by_role("heading", name="My music")).to_be_visible()
         expect(page.get_by_role("progressbar", name=re.compile("My music"))).to_be_visible()
@@ -191,6 +154,9 @@ def plays_takes(page: Page) -> None:
         page.get_by_role("button", name=f"Play Seed {seed}").click()
         until(lambda: page.evaluate("ear.heard"), 20, "a sound")
         waits.append(page.evaluate("ear.heard - ear.clicked"))
+        if seed < 2:
+            page.get_by_role("button", name="Close the player").click()
+            until(lambda: not page.evaluate("ear.loud"), 20, "silence")
     print(f"from the click to the first sound: {', '.join(f'{wait:.0f} ms' for wait in waits)}")
     assert min(waits) <= 1000
     expect(page.locator("article.take.playing .take-cursor")).to_have_count(1)
@@ -229,12 +195,12 @@ def downloads(page: Page, api: Api, system: System, generation: int, folder: Pat
     page.goto(f"/generations/{generation}")
     with page.expect_download() as everything:
         page.get_by_role("link", name="Download all").click()
-    check_zip(Path(everything.value.path()).read_bytes(), takes, system)
+    check_zip(Path(everything.value.path()).read_bytes(), takes, system.settings.data_dir)
     for seed in (1, 6):
         page.get_by_label(f"Choose seed {seed}").check()
     with page.expect_download() as chosen:
         page.get_by_role("button", name="Download 2 chosen").click()
-    check_zip(Path(chosen.value.path()).read_bytes(), [takes[1], takes[6]], system)
+    check_zip(Path(chosen.value.path()).read_bytes(), [takes[1], takes[6]], system.settings.data_dir)
     page.goto(f"/takes/{takes[3]['id']}")
     with page.expect_download() as midi:
         page.get_by_role("link", name="MIDI", exact=True).click()
@@ -248,24 +214,6 @@ def downloads(page: Page, api: Api, system: System, generation: int, folder: Pat
         samples, rate = soundfile.read(folder / f"take.{kind.lower()}")
         assert abs(samples).max() > 0.01
         assert takes[3]["seconds"] - 0.5 < len(samples) / rate < takes[3]["seconds"] + 6
-
-
-def check_zip(data: bytes, takes: list[dict[str, Any]], system: System) -> None:
-    """The zip holds just these takes, as they lie in the store, and a table of them."""
-    stored = list((system.settings.data_dir / "artifacts").rglob("takes/*.mid"))
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        assert archive.testzip() is None
-        assert sorted(archive.namelist()) == sorted([*(take["file_name"] for take in takes), "takes.csv"])
-        rows = {row["file"]: row for row in csv.DictReader(io.TextIOWrapper(archive.open("takes.csv"), "utf-8"))}
-        for take in takes:
-            midi = archive.read(take["file_name"])
-            assert len(pretty_midi.PrettyMIDI(io.BytesIO(midi)).instruments[0].notes) == take["notes"]
-            assert midi in [path.read_bytes() for path in stored]
-            row = rows[take["file_name"]]
-            assert (int(row["seed"]), float(row["temperature"])) == (take["seed"], take["temperature"])
-            assert float(row["pitch_class_entropy"]) == pytest.approx(take["pitch_class_entropy"])
-            assert float(row["polyphony"]) == pytest.approx(take["polyphony"])
-        assert len(rows) == len(takes)
 
 
 def asks_for_more_and_for_the_same(page: Page, api: Api, generation: int, folder: Path) -> None:
@@ -300,24 +248,3 @@ def makes_a_dataset_of_takes(page: Page, api: Api, generation: int) -> None:
     page.get_by_role("button", name="Import").click()
     sound = len(api.items(f"/generations/{generation}/takes", defect="false"))
     expect(page.locator(".tile", has_text="Pieces").locator("dd")).to_have_text(str(sound), timeout=_LONG)
-
-
-def drop(page: Page, name: str, data: bytes) -> None:
-    """Let a file fall onto the page, as a file manager would."""
-    transfer = page.evaluate_handle(
-        """([name, data]) => {
-          const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-          const transfer = new DataTransfer();
-          transfer.items.add(new File([bytes], name));
-          return transfer;
-        }""",
-        [name, base64.b64encode(data).decode()],
-    )
-    page.locator(".drop").first.dispatch_event("drop", {"dataTransfer": transfer})
-
-
-def position(page: Page) -> float:
-    """Seconds that the player shows."""
-    share = page.evaluate("document.querySelector('[data-player-seek]').value / 1000")
-    minutes, _, seconds = page.evaluate("document.querySelector('[data-player-end]').textContent").partition(":")
-    return float(share * (int(minutes) * 60 + int(seconds)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import os
 import random
@@ -20,12 +21,22 @@ import psutil
 
 Result = TypeVar("Result")
 
+# A network small enough to train in seconds; its steps are enough to be killed and paused in between.
+TRAINING = {
+    "embedding": 16,
+    "units": 64,
+    "steps": 800,
+    "batch_size": 16,
+    "window": 64,
+    "evaluate_every": 200,
+    "warmup_steps": 20,
+}
 FINAL_STATES = {"succeeded", "failed", "cancelled"}
 _POLL_SECONDS = 0.1
 _SCALE = (0, 2, 4, 5, 7, 9, 11)
 
 
-def until(look: Callable[[], Result], seconds: float, what: str = "") -> Result:
+def until(look: Callable[[], Result | None], seconds: float, what: str = "") -> Result:
     """The first true value that `look` gives; the test fails when there is none in time."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
@@ -51,6 +62,24 @@ def zip_of(files: list[Path], **others: bytes) -> bytes:
         for name, data in others.items():
             archive.writestr(f"folder/{name.replace('_mid', '.mid')}", data)
     return buffer.getvalue()
+
+
+def check_zip(data: bytes, takes: list[dict[str, Any]], data_dir: Path) -> None:
+    """The zip holds just these takes, as they lie in the store, and a table of them."""
+    stored = list((data_dir / "artifacts").rglob("takes/*.mid"))
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        assert sorted(archive.namelist()) == sorted([*(take["file_name"] for take in takes), "takes.csv"])
+        rows = {row["file"]: row for row in csv.DictReader(io.TextIOWrapper(archive.open("takes.csv"), "utf-8"))}
+        for take in takes:
+            midi = archive.read(take["file_name"])
+            assert len(pretty_midi.PrettyMIDI(io.BytesIO(midi)).instruments[0].notes) == take["notes"]
+            assert midi in [path.read_bytes() for path in stored]
+            row = rows[take["file_name"]]
+            assert (int(row["seed"]), float(row["temperature"])) == (take["seed"], take["temperature"])
+            assert float(row["pitch_class_entropy"]) == take["pitch_class_entropy"]
+            assert float(row["polyphony"]) == take["polyphony"]
+        assert len(rows) == len(takes)
 
 
 def marked_processes(folder: Path) -> list[psutil.Process]:
