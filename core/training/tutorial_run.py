@@ -28,6 +28,9 @@ LOSS_WEIGHTS = {"pitch": 0.05, "step": 1.0, "duration": 1.0}
 _SHUFFLE = 1
 _STEPS_PER_CALL = 16
 _HELD_OUT_ROWS = 256
+# An epoch's held-out figure is for information: it must not cost more than a small part of the epoch itself.
+_LEAST_HELD_OUT = 4096
+_HELD_OUT_SHARE = 4
 
 
 def tutorial_losses(heads: dict[str, Tensor], targets: Tensor, counted: Tensor | None = None) -> dict[str, Tensor]:
@@ -60,7 +63,8 @@ class TutorialTraining:
         pieces = list(corpus.pieces("train"))[: settings.files or None]
         self._triples, self._starts = window_starts(pieces, settings.window)
         held_out = window_starts(list(corpus.pieces("validation")), settings.window)
-        self._held_out_triples, self._held_out_starts = held_out
+        self._held_out_triples = held_out[0]
+        self._held_out_starts = spread(held_out[1], max(_LEAST_HELD_OUT, self._starts.size // _HELD_OUT_SHARE))
         if not self._starts.size:
             longest = max((len(piece) for piece in pieces), default=0)
             raise TrainingError(
@@ -198,7 +202,10 @@ class TutorialTraining:
         self._hooks.log(f"Epoch {epoch}: loss {loss:.4f}" + (", the best so far" if better else ""))
 
     def _held_out_figures(self) -> dict[str, float]:
-        """The same losses over every window of the held-out pieces, for information; empty without such windows."""
+        """The same losses over windows of the held-out pieces, for information; empty without such windows.
+
+        Over all of them, or over as many as a quarter of the training's (at least 4,096), evenly spread over the pieces.
+        """
         starts = self._held_out_starts
         if not starts.size:
             return {}
@@ -247,6 +254,13 @@ def window_starts(pieces: list[Notes], window: int) -> tuple[NDArray[np.float32]
         for offset, part in zip(offsets[:-1], triples, strict=False)
     ]
     return np.concatenate(triples), np.concatenate(starts or [np.zeros(0)]).astype(np.int64)
+
+
+def spread(starts: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """At most `most` of the starts, evenly spaced and always the same; all where there are no more."""
+    if starts.size <= most:
+        return starts
+    return starts[np.arange(most) * starts.size // most]
 
 
 def _host(tree: Tree) -> Arrays:

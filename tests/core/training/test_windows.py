@@ -14,6 +14,7 @@ from core.datasets.corpus import Corpus
 from core.encoding.performance import BEGIN, END, TIME_SHIFT, encode
 from core.music.notes import Notes
 from core.training.settings import LstmSettings
+from core.training.tutorial_run import spread
 from core.training.windows import PADDING, EventWindows
 
 
@@ -99,3 +100,13 @@ def _piece(seed: int, notes: int) -> Notes:
         generator.integers(30, 90, notes),
         np.full(notes, 64),
     )
+
+
+def test_held_out_windows_are_spread_over_all_pieces() -> None:
+    starts = np.arange(1_000, dtype=np.int64) * 3
+    some = spread(starts, 7)
+    assert some.tolist() == sorted(set(some.tolist()))
+    assert len(some) == 7
+    assert set(some) <= set(starts)
+    assert np.diff(some).max() - np.diff(some).min() <= 3
+    assert spread(starts, 1_000) is starts
