@@ -204,7 +204,7 @@ class TutorialTraining:
     def _held_out_figures(self) -> dict[str, float]:
         """The same losses over windows of the held-out pieces, for information; empty without such windows.
 
-        Over all of them, or over as many as a quarter of the training's (at least 4,096), evenly spread over the pieces.
+        Over all of them, or over a quarter as many as are trained on (at least 4,096), evenly spread over the pieces.
         """
         starts = self._held_out_starts
         if not starts.size:
