@@ -20,7 +20,6 @@ from core.errors import (
     SupersededError,
 )
 from webui.context import current_services
-from webui.words import byte_size
 
 _STATUS: tuple[tuple[type[CadenzaError], int], ...] = (
     (InputError, 422),
@@ -51,9 +50,11 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, CSRFError):
         return Problem(400, "This form is too old, or came from elsewhere: load the page again and send it once more.")
     if isinstance(error, RequestEntityTooLarge):
-        limit = byte_size(current_services().settings.upload_limit_bytes)
+        limit = current_services().settings.upload_limit_bytes
         return Problem(
-            413, f"files: this upload is too large; allowed are {limit} at once. Send fewer files at a time."
+            413,
+            f"files: this upload is longer than {limit:,} bytes ({limit / 2**20:.4g} MiB), "
+            "the most that is accepted; send it in parts.",
         )
     if isinstance(error, HTTPException) and error.code is not None:
         return Problem(error.code, error.description or error.name)

@@ -112,7 +112,7 @@ def _copy(store: ArtifactStore, key: str, stream: IO[bytes], shown: str, limit_b
             if size_bytes > limit_bytes:
                 raise InputError.of(
                     "files",
-                    f"files: {shown!r} is longer than {limit_bytes:,} bytes ({limit_bytes / 2**20:,.0f} MiB), "
+                    f"files: {shown!r} is longer than {limit_bytes:,} bytes ({limit_bytes / 2**20:.4g} MiB), "
                     "the most that is accepted; send it in parts.",
                 )
             digest.update(block)

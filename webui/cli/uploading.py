@@ -50,7 +50,8 @@ def upload(client: ApiClient, files: Sequence[tuple[str, Path]]) -> list[int]:
     for name, path in files:
         if path.stat().st_size > limit:
             raise Refusal(
-                f"files: {name!r} is longer than {limit:,} bytes, the most that is accepted; send it in parts."
+                f"files: {name!r} is longer than {limit:,} bytes ({limit / 2**20:.4g} MiB), "
+                "the most that is accepted; send it in parts."
             )
     columns = (TextColumn("upload"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     numbers: list[int] = []

@@ -76,7 +76,12 @@ function attach(area) {
     const wanted = many ? files.filter((file) => !file.name.startsWith(".")) : files.slice(0, 1);
     if (!wanted.length) return;
     const large = wanted.find((file) => file.size > limit);
-    if (large) { toast(`${large.name} has ${size(large.size)}; allowed are ${size(limit)} a file.`, { bad: true }); return; }
+    if (large) {
+      // The words of the API and the command line.
+      const most = `${limit.toLocaleString("en")} bytes (${(limit / 2 ** 20).toLocaleString("en", { maximumSignificantDigits: 4 })} MiB)`;
+      toast(`files: '${large.name}' is longer than ${most}, the most that is accepted; send it in parts.`, { bad: true });
+      return;
+    }
     if (!many) { list.replaceChildren(); target.value = ""; }
     const total = wanted.reduce((sum, file) => sum + file.size, 0);
     const row = document.createElement("li");

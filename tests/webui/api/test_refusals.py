@@ -151,7 +151,7 @@ def test_an_upload_beyond_the_limit(settings: Settings, sqlite_url: str) -> None
     files = {"files": (io.BytesIO(b"x" * 2_000), "big.mid")}
     response = app.test_client().post("/api/v1/uploads", data=files, headers={"Host": "127.0.0.1"})
     assert response.status_code == 413
-    assert "too large" in response.json["error"]["message"]
+    assert "1,000 bytes" in response.json["error"]["message"]
     app.extensions["cadenza"].database.dispose()
 
 

@@ -93,12 +93,12 @@ def test_an_upload_that_is_too_large_is_refused_with_the_limit(settings: Setting
     files = {"files": (io.BytesIO(bytes(200_000)), "large.mid")}
     answer = app.test_client().post("/uploads", data=files, headers={"Accept": "application/json"})
     assert answer.status_code == 413
-    assert "98 kB" in answer.json["error"]["message"]
+    assert "100,000 bytes" in answer.json["error"]["message"]
     page = app.test_client().post(
         "/datasets", data={"source": "upload", "files": (io.BytesIO(bytes(200_000)), "a.mid")}
     )
     assert page.status_code == 413
-    assert "98 kB" in page.text
+    assert "100,000 bytes" in page.text
 
 
 def test_the_key_is_made_once_and_is_private(tmp_path: Path) -> None:
