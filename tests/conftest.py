@@ -200,3 +200,18 @@ def _wait_for_valkey(url: str) -> None:
         if time.monotonic() > deadline:
             pytest.fail("Valkey did not start within 10 s")
         time.sleep(0.02)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each file to one process of a parallel run, and the journeys, which share one system, to the first.
+
+    The other process begins with what is fast.
+    """
+    for item in items:
+        journey = "journeys" in item.path.parts
+        item.add_marker(pytest.mark.xdist_group("journeys" if journey else str(item.path)))
+
+    def rank(item: pytest.Item) -> int:
+        return 0 if "journeys" in item.path.parts else 2 if item.get_closest_marker("slow") else 1
+
+    items.sort(key=rank)
