@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,25 +19,49 @@ from tests.tools.install_browser import find_browser
 from tests.tools.journey import TRAINING, Api, CommandLine, marked_processes, write_pieces
 from webui.launcher.system import System, running_system
 
+_SHARED = pytest.StashKey[ExitStack]()
+_LAST = pytest.StashKey[str]()
+
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The musician comes first, to a dashboard that is still empty; the demo, a system of its own, comes last."""
     order = {"test_musician": 0, "test_demo": 9}
     places = [place for place, item in enumerate(items) if item.path.parent == Path(__file__).parent]
     ours = sorted((items[place] for place in places), key=lambda item: order.get(item.path.stem, 1))
     for place, item in zip(places, ours, strict=True):
         items[place] = item
+    config.stash[_LAST] = next((item.nodeid for item in reversed(ours) if "shared" in _fixtures(item)), "")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """After the last journey that needs them, system and browser end: the rest of the session has the machine."""
+    if item.nodeid == item.config.stash[_LAST] and _SHARED in item.config.stash:
+        item.config.stash[_SHARED].close()
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    names: list[str] = getattr(item, "fixturenames", [])
+    return names
 
 
 @pytest.fixture(scope="session")
-def settings_of_journeys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def shared(pytestconfig: pytest.Config) -> Iterator[ExitStack]:
+    """What all journeys use, to be ended with the last of them."""
+    with ExitStack() as stack:
+        pytestconfig.stash[_SHARED] = stack
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def settings_of_journeys(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """An installation of its own that writes resume points often and accepts only small uploads."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith("CADENZA_"):
                 patch.delenv(name)
-        yield Settings(
+        return Settings(
             data_dir=tmp_path_factory.mktemp("journeys") / "data",
             port=0,
             resume_point_seconds=1.0,
@@ -48,13 +73,18 @@ def settings_of_journeys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 @pytest.fixture(scope="session")
-def system(settings_of_journeys: Settings) -> Iterator[System]:
+def system(shared: ExitStack, settings_of_journeys: Settings) -> System:
     """Valkey, web server, three workers and maintenance; at the end they are gone within 10 s."""
-    with running_system(settings_of_journeys, ready_seconds=400) as running:
+    return shared.enter_context(_whole_system(settings_of_journeys))
+
+
+@contextmanager
+def _whole_system(settings: Settings) -> Iterator[System]:
+    with running_system(settings, ready_seconds=400) as running:
         yield running
         began = time.monotonic()
     assert time.monotonic() - began < 10
-    assert marked_processes(settings_of_journeys.data_dir) == []
+    assert marked_processes(settings.data_dir) == []
 
 
 @pytest.fixture(scope="session")
@@ -72,22 +102,20 @@ def cadenza(system: System) -> CommandLine:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser(shared: ExitStack) -> Browser:
     """A Chromium without a window."""
     path = find_browser()
     if path is None:
         if os.environ.get("CI") == "true":
             pytest.fail("there is no Chromium here; python -m tests.tools.install_browser installs one")
         pytest.skip("there is no Chromium here: this journey was not made")
-    with sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(executable_path=path, args=BROWSER_OPTIONS)
-        except Error as error:
-            if os.environ.get("CI") == "true":
-                raise
-            pytest.skip(f"the Chromium here cannot be started: {error}")
-        yield browser
-        browser.close()
+    playwright = shared.enter_context(sync_playwright())
+    try:
+        return shared.enter_context(playwright.chromium.launch(executable_path=path, args=BROWSER_OPTIONS))
+    except Error as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"the Chromium here cannot be started: {error}")
 
 
 @pytest.fixture
