@@ -202,6 +202,7 @@ def _wait_for_valkey(url: str) -> None:
         time.sleep(0.02)
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each file to one process of a parallel run, and the journeys, which share one system, to the first.
 
