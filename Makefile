@@ -24,7 +24,7 @@ run: install ## Start the whole system without the demo's content; Ctrl-C ends i
 install: $(VENV)/installed-$(DEVICE) ## Make the virtual environment with all that the system needs (DEVICE=cpu or gpu)
 
 test: browser ## Install what the tests need and run all of them, on two cores
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/installed-test ## Run only the tests that take no more than a few seconds each
 	$(BIN)/python -m pytest -m "not slow and not browser"

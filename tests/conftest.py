@@ -13,11 +13,13 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 import redis
 from sqlalchemy.engine import URL, make_url
+from xdist.scheduler import LoadFileScheduling
 
 from core.artifacts import ArtifactStore
 from core.changes import redis_client
@@ -202,17 +204,23 @@ def _wait_for_valkey(url: str) -> None:
         time.sleep(0.02)
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
+class _ByFile(LoadFileScheduling):
+    """Each file in one process of a parallel run; the journeys, which share one system, in one together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "journeys" if "/journeys/" in nodeid else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByFile:
+    """How a parallel run shares out the tests."""
+    return _ByFile(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each file to one process of a parallel run, and the journeys, which share one system, to the first.
+    """The journeys come first, so that one process makes them while the other begins with what is fast."""
+    items.sort(key=lambda item: 0 if _is_journey(item) else 2 if item.get_closest_marker("slow") else 1)
 
-    The other process begins with what is fast.
-    """
-    for item in items:
-        journey = "journeys" in item.path.parts
-        item.add_marker(pytest.mark.xdist_group("journeys" if journey else str(item.path)))
 
-    def rank(item: pytest.Item) -> int:
-        return 0 if "journeys" in item.path.parts else 2 if item.get_closest_marker("slow") else 1
-
-    items.sort(key=rank)
+def _is_journey(item: pytest.Item) -> bool:
+    return "journeys" in item.path.parts
