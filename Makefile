@@ -10,7 +10,7 @@ DEVICE ?= $(if $(or $(wildcard /proc/driver/nvidia/version),$(shell command -v n
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run install test test-fast browser check format requirements screenshots clean
+.PHONY: help demo run install test test-fast browser check format bench requirements screenshots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,11 +41,14 @@ format: $(VENV)/installed-test ## Format the code and mend what the linter can m
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+bench: $(VENV)/installed-bench ## Measure all stages beside their peers, into benchmarks/RESULTS.md (ONLY=generate: some)
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
 requirements: ## Pin all versions anew, with hashes and without any address (needs uv)
-	for set in web cpu gpu test; do \
+	for set in web cpu gpu test bench; do \
 	  uv pip compile pyproject.toml requirements/build.in --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	    --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" \
-	    $$(case $$set in web) ;; test) echo "--extra cpu --extra test" ;; *) echo "--extra $$set" ;; esac) \
+	    $$(case $$set in web) ;; test|bench) echo "--extra cpu --extra $$set" ;; *) echo "--extra $$set" ;; esac) \
 	    --output-file requirements/$$set.txt || exit 1; \
 	done
 

@@ -1,0 +1,41 @@
+"""All that shall be measured, in the order of the table: which program measures which stages."""
+
+from __future__ import annotations
+
+READ = "read MIDI into note columns, one core"
+IMPORT = "import a zip of MIDI files into rows"
+IMPORT_TIME = "import of all files, time"
+IMPORT_MEMORY = "import, peak memory of its processes together"
+IMPORT_LINEAR = "import, time per file at 10,000 files against 1,000"
+TRAIN_TUTORIAL = "train the article's network, 10 epochs from cold"
+TRAIN_LSTM_32 = "train LSTM(512), batch 32 × 128"
+TRAIN_LSTM_64 = "train LSTM(512), batch 64 × 128"
+GENERATE_TUTORIAL_1 = "generate with the article's network, 1 sequence"
+GENERATE_TUTORIAL_256 = "generate with the article's network, 256 sequences"
+GENERATE_LSTM_1 = "generate with LSTM(512), 1 sequence"
+GENERATE_LSTM_64 = "generate with LSTM(512), 64 sequences"
+GENERATE_LSTM_256 = "generate with LSTM(512), 256 sequences"
+OVERHEAD = "a generation of 1,000 seeds × 500 notes, request to files, rows and zip"
+TAKE = "one take of 100 notes from a warm worker, request to its first byte"
+TICKETS_SQLITE = "5,000 units that do nothing, SQLite"
+TICKETS_POSTGRESQL = "5,000 units that do nothing, PostgreSQL"
+AUDIO = "audio, one core"
+PAGES = "pages with 100,000 jobs and 1,000,000 takes"
+LISTENERS = "300 open pages listening for updates"
+START = "start: cadenza up to the first page and to ready workers"
+
+PROGRAMS: dict[str, tuple[str, ...]] = {
+    "bench_read": (READ,),
+    "bench_import": (IMPORT, IMPORT_TIME, IMPORT_MEMORY, IMPORT_LINEAR),
+    "bench_train_tutorial": (TRAIN_TUTORIAL,),
+    "bench_train_lstm": (TRAIN_LSTM_32, TRAIN_LSTM_64),
+    "bench_generate_tutorial": (GENERATE_TUTORIAL_1, GENERATE_TUTORIAL_256),
+    "bench_generate_lstm": (GENERATE_LSTM_1, GENERATE_LSTM_64, GENERATE_LSTM_256),
+    "bench_overhead": (OVERHEAD,),
+    "bench_tickets": (TAKE, TICKETS_SQLITE, TICKETS_POSTGRESQL),
+    "bench_audio": (AUDIO,),
+}
+"""Program to its stages."""
+
+UNWRITTEN: tuple[str, ...] = (PAGES, LISTENERS, START)
+"""Stages that no program measures yet."""
