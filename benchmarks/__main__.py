@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import Row
-from benchmarks.machine import describe_machine
+from benchmarks.machine import OthersWatch, describe_machine
 from benchmarks.stages import PROGRAMS
 from benchmarks.table import to_markdown
 
+# Below this share of the machine other programs are taken for its usual background.
+_QUIET_SHARE = 0.05
 _ROOT = Path(__file__).resolve().parent
 
 
@@ -39,7 +41,7 @@ def main() -> int:
     failed = []
     for number, name in enumerate(chosen, start=1):
         print(f"[{number}/{len(chosen)}] {name}", file=sys.stderr, flush=True)
-        started = time.monotonic()
+        started, others = time.monotonic(), OthersWatch()
         rows = _run(name, options)
         if rows is None:
             failed.append(name)
@@ -47,7 +49,7 @@ def main() -> int:
         print(f"[{number}/{len(chosen)}] {name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
         date = datetime.now(UTC).date().isoformat()
         kept = [entry for entry in kept if entry["program"] != name]
-        kept += [{"program": name, "date": date, "row": row} for row in rows]
+        kept += [{"program": name, "date": date, "row": _noted(row, others.share())} for row in rows]
         _write(options.results, machine, kept)
     print(to_markdown(machine, [(entry["date"], Row(**entry["row"])) for entry in kept]))
     if failed:
@@ -67,6 +69,15 @@ def _run(name: str, options: argparse.Namespace) -> list[dict[str, Any]] | None:
             return None
         found: list[dict[str, Any]] = json.loads(rows.read_text())
         return found
+
+
+def _noted(row: dict[str, Any], others: float | None) -> dict[str, Any]:
+    """With a warning where other programs took a good part of the machine meanwhile."""
+    if others is not None and others > _QUIET_SHARE:
+        row["notes"].append(
+            f"OTHER PROGRAMS USED {others:.0%} OF THE MACHINE MEANWHILE: measure again when it is quiet"
+        )
+    return row
 
 
 def _read(path: Path, machine: str) -> list[dict[str, Any]]:

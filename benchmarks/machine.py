@@ -24,6 +24,37 @@ def describe_machine() -> str:
     return f"{cores} cores, {processor}, {platform.system()}, Python {platform.python_version()}"
 
 
+class OthersWatch:
+    """How much of the machine processes other than ours and our children's use, from now on; Linux only."""
+
+    def __init__(self) -> None:
+        self._started, self._busy, self._own = time.monotonic(), _busy_seconds(), _own_seconds()
+
+    def share(self) -> float | None:
+        """0 to 1, of all cores since the watch began; None where it cannot be known.
+
+        Children that still run, or that nobody waited for, count as others.
+        """
+        if self._busy is None:
+            return None
+        others = (_busy_seconds() or 0.0) - self._busy - (_own_seconds() - self._own)
+        return max(0.0, others / ((time.monotonic() - self._started) * (os.cpu_count() or 1)))
+
+
+def _busy_seconds() -> float | None:
+    """Seconds of all cores that were neither idle nor waiting for a disk, since the machine started (proc(5))."""
+    path = Path("/proc/stat")
+    if not path.exists():
+        return None
+    ticks = [int(field) for field in path.read_text().splitlines()[0].split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
+
+
+def _own_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
 def matrix_flops() -> float:
     """Floating-point operations per second in float32 products of 2,048 × 2,048 matrices, the best of five.
 
