@@ -16,6 +16,7 @@ from webui.context import attach_services
 from webui.guards import guard, secret_key
 from webui.pages.everything import register_pages
 from webui.problems import handle_problems
+from webui.row_numbers import NumberConverter
 
 
 def create_app(settings: Settings | None = None) -> APIFlask:
@@ -42,6 +43,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
         BOOTSTRAP_SERVE_LOCAL=True,
         SEND_FILE_MAX_AGE_DEFAULT=3600,
     )
+    app.url_map.converters["number"] = NumberConverter
     attach_services(app, settings)
     # Before the form tokens are checked: a foreign page is refused for what it is.
     guard(app)

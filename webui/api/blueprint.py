@@ -7,14 +7,10 @@ from typing import Any, TypeVar
 
 from apiflask import APIBlueprint
 from flask import abort, current_app, request
-from flask.blueprints import BlueprintSetupState
 from werkzeug.datastructures import FileStorage
-from werkzeug.exceptions import NotFound
-from werkzeug.routing import BaseConverter
 
 from core.errors import InputError
 
-LARGEST_NUMBER = 2**31 - 1
 _JSON = "application/json"
 _MULTIPART = "multipart/form-data"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -22,20 +18,6 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 View = TypeVar("View", bound=Callable[..., Any])
 
 api = APIBlueprint("api", __name__, url_prefix="/api/v1")
-
-
-class NumberConverter(BaseConverter):
-    """A row's number in a path, 1 to 2^31 - 1; anything else is no address (404), never an error of the database."""
-
-    regex = r"[0-9]{1,10}"
-
-    def to_python(self, value: str) -> int:
-        """The number, if it is in the range that every database can store."""
-        number = int(value)
-        if not 1 <= number <= LARGEST_NUMBER:
-            # Werkzeug would take its own ValidationError for "another method" where an address has several.
-            raise NotFound(f"There is nothing of the number {value}; numbers go from 1 to {LARGEST_NUMBER}.")
-        return number
 
 
 def file_input(
@@ -65,11 +47,6 @@ def sent_files(field: str) -> list[FileStorage]:
     if not files:
         raise InputError.of(field, f"{field}: no file was sent; send at least one, with its name.")
     return files
-
-
-@api.record_once
-def _add_converter(state: BlueprintSetupState) -> None:
-    state.app.url_map.converters["number"] = NumberConverter
 
 
 @api.before_request

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from webui.api.blueprint import LARGEST_NUMBER
 from webui.api.schemas.common import ErrorAnswer
+from webui.row_numbers import LARGEST_NUMBER
 
 _PREFIX = "/api/v1"
 _METHODS = ("get", "post", "put", "patch", "delete")

@@ -11,7 +11,7 @@ from core.services import generations as service
 from core.services.models import resolve_model
 from core.services.primers import PrimerChoice
 from webui.api.answers import OWNER, location, no_content, tell_workers
-from webui.api.blueprint import LARGEST_NUMBER, api, file_input, sent_files
+from webui.api.blueprint import api, file_input, sent_files
 from webui.api.schemas.common import RenameInput
 from webui.api.schemas.generations import (
     GenerationInput,
@@ -21,6 +21,7 @@ from webui.api.schemas.generations import (
     ZipQuery,
 )
 from webui.context import current_services
+from webui.row_numbers import LARGEST_NUMBER
 from webui.takes_zip import stream_takes
 
 _ZIP = "application/zip"

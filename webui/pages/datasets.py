@@ -66,7 +66,7 @@ def create() -> ResponseReturnValue:
     return done(f"The import of {dataset.name} has begun.", url_for("datasets.show", dataset_id=dataset.id))
 
 
-@bp.get("/<int:dataset_id>")
+@bp.get("/<number:dataset_id>")
 def show(dataset_id: int) -> Response:
     """One dataset: its import while it runs, else its pieces, rejected files and distributions."""
     search, sort = request.args.get("search", ""), request.args.get("sort", "index")
@@ -93,7 +93,7 @@ def show(dataset_id: int) -> Response:
         )
 
 
-@bp.get("/<int:dataset_id>/<name>.json")
+@bp.get("/<number:dataset_id>/<name>.json")
 def chart(dataset_id: int, name: str) -> Response:
     """One of the four distributions, for a chart."""
     with current_services().database.reading() as session:
@@ -104,7 +104,7 @@ def chart(dataset_id: int, name: str) -> Response:
     return jsonify(_histogram_chart(name, histogram))
 
 
-@bp.post("/<int:dataset_id>/rename")
+@bp.post("/<number:dataset_id>/rename")
 def rename(dataset_id: int) -> ResponseReturnValue:
     """Give it another name."""
     with current_services().database.transaction() as session:
@@ -112,7 +112,7 @@ def rename(dataset_id: int) -> ResponseReturnValue:
     return done(f"Renamed to {dataset.name}.", url_for("datasets.show", dataset_id=dataset_id), reload=True)
 
 
-@bp.post("/<int:dataset_id>/delete")
+@bp.post("/<number:dataset_id>/delete")
 def delete(dataset_id: int) -> ResponseReturnValue:
     """Delete it with its pieces."""
     services = current_services()

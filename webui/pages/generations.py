@@ -107,7 +107,7 @@ def plan() -> Response:
     return jsonify({"words": f"This makes {plural(takes, 'take')}.", "takes": takes, "needs_primer": needs})
 
 
-@bp.get("/<int:generation_id>")
+@bp.get("/<number:generation_id>")
 def show(generation_id: int) -> Response:
     """One generation: progress and a page of its takes."""
     sort, shown = request.args.get("sort", "index"), request.args.get("show", "")
@@ -138,7 +138,7 @@ def show(generation_id: int) -> Response:
         )
 
 
-@bp.route("/<int:generation_id>/takes.zip", methods=["GET", "POST"])
+@bp.route("/<number:generation_id>/takes.zip", methods=["GET", "POST"])
 def takes_zip(generation_id: int) -> Response:
     """All takes, or those whose numbers are given, as one zip; a long choice comes in a form."""
     services = current_services()
@@ -154,7 +154,7 @@ def takes_zip(generation_id: int) -> Response:
     return response
 
 
-@bp.post("/<int:generation_id>/rename")
+@bp.post("/<number:generation_id>/rename")
 def rename(generation_id: int) -> ResponseReturnValue:
     """Give it another name."""
     with current_services().database.transaction() as session:
@@ -163,7 +163,7 @@ def rename(generation_id: int) -> ResponseReturnValue:
     return done(f"Renamed to {generation.name}.", location, reload=True)
 
 
-@bp.post("/<int:generation_id>/delete")
+@bp.post("/<number:generation_id>/delete")
 def delete(generation_id: int) -> ResponseReturnValue:
     """Delete it with all its takes."""
     services = current_services()

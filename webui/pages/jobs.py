@@ -27,7 +27,7 @@ def index() -> Response:
         return page("jobs/index.html", found=found, state=state, kind=kind, search=search, kinds=list(JobKind))
 
 
-@bp.get("/<int:job_id>")
+@bp.get("/<number:job_id>")
 def show(job_id: int) -> Response:
     """One job: progress, units, log, error."""
     part = wanted_part()
@@ -43,7 +43,7 @@ def show(job_id: int) -> Response:
         )
 
 
-@bp.post("/<int:job_id>/cancel")
+@bp.post("/<number:job_id>/cancel")
 def cancel(job_id: int) -> ResponseReturnValue:
     """End it."""
     with current_services().database.transaction() as session:
@@ -52,7 +52,7 @@ def cancel(job_id: int) -> ResponseReturnValue:
     return _done(f"Job {job.id} {words}.", job)
 
 
-@bp.post("/<int:job_id>/pause")
+@bp.post("/<number:job_id>/pause")
 def pause(job_id: int) -> ResponseReturnValue:
     """Hold it."""
     with current_services().database.transaction() as session:
@@ -60,7 +60,7 @@ def pause(job_id: int) -> ResponseReturnValue:
     return _done(f"Job {job.id} is paused; it frees its device within seconds.", job)
 
 
-@bp.post("/<int:job_id>/resume")
+@bp.post("/<number:job_id>/resume")
 def resume(job_id: int) -> ResponseReturnValue:
     """Let it go on."""
     services = current_services()
@@ -70,7 +70,7 @@ def resume(job_id: int) -> ResponseReturnValue:
     return _done(f"Job {job.id} goes on.", job)
 
 
-@bp.post("/<int:job_id>/retry")
+@bp.post("/<number:job_id>/retry")
 def retry(job_id: int) -> ResponseReturnValue:
     """Try it once more, as a new job."""
     services = current_services()

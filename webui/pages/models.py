@@ -36,7 +36,7 @@ def index() -> Response:
         )
 
 
-@bp.get("/<int:model_id>")
+@bp.get("/<number:model_id>")
 def show(model_id: int) -> Response:
     """One model: figures, settings, curves, what it has made."""
     with current_services().database.reading() as session:
@@ -52,7 +52,7 @@ def show(model_id: int) -> Response:
         )
 
 
-@bp.get("/<int:model_id>/model.cadenza")
+@bp.get("/<number:model_id>/model.cadenza")
 def download(model_id: int) -> Response:
     """The checkpoint, to be uploaded elsewhere."""
     services = current_services()
@@ -73,7 +73,7 @@ def upload() -> ResponseReturnValue:
     return done(f"The model {model.name} is here.", url_for("models.show", model_id=model.id))
 
 
-@bp.post("/<int:model_id>/rename")
+@bp.post("/<number:model_id>/rename")
 def rename(model_id: int) -> ResponseReturnValue:
     """Give it another name."""
     with current_services().database.transaction() as session:
@@ -81,7 +81,7 @@ def rename(model_id: int) -> ResponseReturnValue:
     return done(f"Renamed to {model.name}.", url_for("models.show", model_id=model_id), reload=True)
 
 
-@bp.post("/<int:model_id>/delete")
+@bp.post("/<number:model_id>/delete")
 def delete(model_id: int) -> ResponseReturnValue:
     """Delete it; what it made stays."""
     services = current_services()

@@ -22,7 +22,7 @@ _NOTES_PER_PAGE = 100
 _FOUND_SHOWN = 20
 
 
-@bp.get("/<int:piece_id>")
+@bp.get("/<number:piece_id>")
 def show(piece_id: int) -> Response:
     """Instruments, roll, player, notes."""
     services = current_services()
@@ -44,7 +44,7 @@ def show(piece_id: int) -> Response:
         )
 
 
-@bp.get("/<int:piece_id>/notes.json")
+@bp.get("/<number:piece_id>/notes.json")
 def notes_json(piece_id: int) -> Response:
     """Columns for the roll and the player."""
     services = current_services()
@@ -54,7 +54,7 @@ def notes_json(piece_id: int) -> Response:
     return forever(jsonify(notes_answer(notes)), request)
 
 
-@bp.get("/<int:piece_id>/piece.mid")
+@bp.get("/<number:piece_id>/piece.mid")
 def midi(piece_id: int) -> Response:
     """The file as it came."""
     services = current_services()

@@ -23,7 +23,7 @@ bp = Blueprint("takes", __name__, url_prefix="/takes")
 _MORE = 8
 
 
-@bp.get("/<int:take_id>")
+@bp.get("/<number:take_id>")
 def show(take_id: int) -> Response:
     """The large roll with the player, measures, provenance, remark, downloads."""
     with current_services().database.reading() as session:
@@ -41,7 +41,7 @@ def show(take_id: int) -> Response:
         )
 
 
-@bp.get("/<int:take_id>/roll.svg")
+@bp.get("/<number:take_id>/roll.svg")
 def roll(take_id: int) -> Response:
     """The small picture; its address carries the take's digest, so browsers keep it for good."""
     services = current_services()
@@ -51,7 +51,7 @@ def roll(take_id: int) -> Response:
     return forever(Response(picture, mimetype="image/svg+xml"), request)
 
 
-@bp.get("/<int:take_id>/notes.json")
+@bp.get("/<number:take_id>/notes.json")
 def notes_json(take_id: int) -> Response:
     """Columns for the roll and the player."""
     services = current_services()
@@ -60,7 +60,7 @@ def notes_json(take_id: int) -> Response:
     return forever(jsonify(notes_answer(service.take_notes(services.store, take))), request)
 
 
-@bp.get("/<int:take_id>/take.mid")
+@bp.get("/<number:take_id>/take.mid")
 def midi(take_id: int) -> Response:
     """The MIDI file."""
     services = current_services()
@@ -69,7 +69,7 @@ def midi(take_id: int) -> Response:
     return send_bytes(services.store.read(take.midi_key), "audio/midi", service.take_file_name(take))
 
 
-@bp.post("/<int:take_id>/star")
+@bp.post("/<number:take_id>/star")
 def star(take_id: int) -> ResponseReturnValue:
     """Star it, or take the star away."""
     with current_services().database.transaction() as session:
@@ -77,7 +77,7 @@ def star(take_id: int) -> ResponseReturnValue:
     return done("", url_for("takes.show", take_id=take_id), starred=take.starred)
 
 
-@bp.post("/<int:take_id>/note")
+@bp.post("/<number:take_id>/note")
 def note(take_id: int) -> ResponseReturnValue:
     """Write a remark beside it."""
     text = request.form.get("note", "").replace("\r\n", "\n")
@@ -86,7 +86,7 @@ def note(take_id: int) -> ResponseReturnValue:
     return done("The note is saved.", url_for("takes.show", take_id=take_id))
 
 
-@bp.post("/<int:take_id>/more")
+@bp.post("/<number:take_id>/more")
 def more(take_id: int) -> ResponseReturnValue:
     """Queue more takes with new seeds and the same settings."""
     services = current_services()
@@ -95,7 +95,7 @@ def more(take_id: int) -> ResponseReturnValue:
     return queued(generation)
 
 
-@bp.post("/<int:take_id>/repeat")
+@bp.post("/<number:take_id>/repeat")
 def repeat(take_id: int) -> ResponseReturnValue:
     """Queue the same take once more."""
     services = current_services()
@@ -104,7 +104,7 @@ def repeat(take_id: int) -> ResponseReturnValue:
     return queued(generation)
 
 
-@bp.post("/<int:take_id>/audio/<extension>")
+@bp.post("/<number:take_id>/audio/<extension>")
 def request_audio(take_id: int, extension: str) -> ResponseReturnValue:
     """Ask for the take as audio: there already, or a job that makes it. With `job_id`, only look how that stands."""
     services = current_services()
@@ -122,7 +122,7 @@ def request_audio(take_id: int, extension: str) -> ResponseReturnValue:
     return done("The audio is being rendered.", location, ready=False, job_id=job.id, file=file)
 
 
-@bp.get("/<int:take_id>/take.<extension>")
+@bp.get("/<number:take_id>/take.<extension>")
 def audio(take_id: int, extension: str) -> Response:
     """The audio file, once its job has made it."""
     services = current_services()

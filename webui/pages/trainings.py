@@ -106,7 +106,7 @@ def estimate() -> Response:
     return jsonify({"words": f"about {_rounded(seconds)}", "more": _extent(dataset, settings)})
 
 
-@bp.get("/<int:training_id>")
+@bp.get("/<number:training_id>")
 def show(training_id: int) -> Response:
     """One training, live."""
     with current_services().database.reading() as session:
@@ -120,7 +120,7 @@ def show(training_id: int) -> Response:
         )
 
 
-@bp.post("/<int:training_id>/keep")
+@bp.post("/<number:training_id>/keep")
 def keep(training_id: int) -> ResponseReturnValue:
     """Make a model of the best checkpoint so far, whether the training goes on or not."""
     services = current_services()
@@ -128,7 +128,7 @@ def keep(training_id: int) -> ResponseReturnValue:
     return done(f"The model {model.name} was made of the best checkpoint.", url_for("models.show", model_id=model.id))
 
 
-@bp.get("/<int:training_id>/<name>.json")
+@bp.get("/<number:training_id>/<name>.json")
 def chart(training_id: int, name: str) -> Response:
     """One chart of a training's curves."""
     if name not in _CURVES:

@@ -171,3 +171,14 @@ def test_the_first_steps_go_on_with_what_is_there(client: FlaskClient, content: 
     assert "Generate 8 takes" in client.get("/").text
     content.generation(model)
     assert "First steps" not in client.get("/").text
+
+
+def test_a_number_that_no_row_can_have_is_not_found(client: FlaskClient) -> None:
+    """Neither the database nor Python's limit on digits turns an address into an error of ours."""
+    rules = [rule for rule in client.application.url_map.iter_rules() if "GET" in (rule.methods or ())]
+    paths = {re.sub(r"<number:\w+>", "{}", rule.rule) for rule in rules if "<number:" in rule.rule}
+    assert len(paths) > 20
+    for path in paths:
+        for digits in ("0", str(2**31), "9" * 20, "9" * 5_000):
+            answer = client.get(re.sub(r"<[^>]+>", "x", path).replace("{}", digits))
+            assert answer.status_code == 404, (path, len(digits))

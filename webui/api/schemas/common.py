@@ -12,7 +12,6 @@ from core.errors import InputError
 from core.fields import PersonSettings, field_problem, setting
 from core.services.paging import LARGEST_PAGE, Page
 
-LARGEST_NUMBER = 2**31 - 1
 _LAST_PAGE = 1_000_000
 
 Item = TypeVar("Item")

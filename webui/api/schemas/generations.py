@@ -11,8 +11,9 @@ from core.models.generations import Generation, Take
 from core.sampling.settings import GenerationSettings
 from core.services.primers import PrimerChoice
 from core.services.takes import LONGEST_REMARK, TAKE_ORDERS, take_file_name
-from webui.api.schemas.common import LARGEST_NUMBER, ApiInput, ApiOutput, Listing, Moment, PageQuery, SearchQuery
+from webui.api.schemas.common import ApiInput, ApiOutput, Listing, Moment, PageQuery, SearchQuery
 from webui.api.schemas.jobs import JobOutput
+from webui.row_numbers import LARGEST_NUMBER
 
 _APART = {"primer", "temperature"}
 

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from core.fields import setting
 from core.models.jobs import Job, JobKind, JobLog, JobState, Queue, Unit, UnitState
-from webui.api.schemas.common import LARGEST_NUMBER, ApiInput, ApiOutput, Listing, Moment, SearchQuery
+from webui.api.schemas.common import ApiInput, ApiOutput, Listing, Moment, SearchQuery
+from webui.row_numbers import LARGEST_NUMBER
 
 _STATES = {**{state.value: state.value for state in JobState}, "active": "queued or running", "paused": "paused"}
 

@@ -9,8 +9,9 @@ from pydantic import Field
 from core.fields import setting
 from core.models.trainings import Training, TrainingPoint
 from core.training.settings import FAMILIES, FamilySettings
-from webui.api.schemas.common import LARGEST_NUMBER, ApiInput, ApiOutput, Listing, Moment
+from webui.api.schemas.common import ApiInput, ApiOutput, Listing, Moment
 from webui.api.schemas.jobs import JobOutput
+from webui.row_numbers import LARGEST_NUMBER
 
 
 class TrainingInput(ApiInput):
