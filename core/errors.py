@@ -43,6 +43,14 @@ class ConflictError(CadenzaError):
     """The request is valid but does not fit the present state, such as deleting what is in use. HTTP 409."""
 
 
+class SignInError(CadenzaError):
+    """Nobody is signed in, or the name, password or token is wrong. Answered as HTTP 401."""
+
+
+class AccessError(CadenzaError):
+    """The one who asks may not do this; the message says who may. Answered as HTTP 403."""
+
+
 class MidiError(CadenzaError):
     """A MIDI file cannot be used; the message says why."""
 

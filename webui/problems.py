@@ -10,18 +10,22 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from core.errors import (
+    AccessError,
     CadenzaError,
     CheckpointError,
     ConflictError,
     InputError,
     MidiError,
     NotFoundError,
+    SignInError,
     StorageError,
     SupersededError,
 )
 from webui.context import current_services
 
 _STATUS: tuple[tuple[type[CadenzaError], int], ...] = (
+    (SignInError, 401),
+    (AccessError, 403),
     (InputError, 422),
     (MidiError, 422),
     (CheckpointError, 422),

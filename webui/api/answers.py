@@ -12,7 +12,6 @@ from webui.context import current_services
 from webui.submission import send_tickets_for
 
 MIDI = "audio/midi"
-OWNER = "local"
 _MOST_TICKETS = 8
 _BLOCK_BYTES = 1 << 18
 

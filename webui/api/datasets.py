@@ -8,7 +8,7 @@ from flask import Response
 from core.services import datasets as service
 from core.services.paging import Page
 from core.services.references import resolve_dataset
-from webui.api.answers import MIDI, OWNER, bytes_answer, location, no_content, tell_workers
+from webui.api.answers import MIDI, bytes_answer, location, no_content, tell_workers
 from webui.api.blueprint import api
 from webui.api.schemas.common import PageQuery, RenameInput
 from webui.api.schemas.datasets import (
@@ -25,6 +25,7 @@ from webui.api.schemas.datasets import (
     RejectionOutput,
 )
 from webui.context import current_services
+from webui.identity import current_actor
 
 
 @api.get("/datasets")
@@ -48,7 +49,7 @@ def list_datasets(query_data: DatasetsQuery) -> DatasetListing:
 def create_dataset(json_data: ImportInput) -> tuple[DatasetDetail, int, dict[str, str]]:
     """Import a dataset: queue the job that reads its files."""
     with current_services().database.transaction() as session:
-        dataset = service.create_import(session, json_data, OWNER)
+        dataset = service.create_import(session, json_data, current_actor().name)
         answer = DatasetDetail.of(dataset)
         job = dataset.job
     tell_workers(job)

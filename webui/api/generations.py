@@ -10,7 +10,7 @@ from core.music.provenance import read_provenance
 from core.services import generations as service
 from core.services.models import resolve_model
 from core.services.primers import PrimerChoice
-from webui.api.answers import OWNER, location, no_content, tell_workers
+from webui.api.answers import location, no_content, tell_workers
 from webui.api.blueprint import api, file_input, sent_files
 from webui.api.schemas.common import RenameInput
 from webui.api.schemas.generations import (
@@ -21,6 +21,7 @@ from webui.api.schemas.generations import (
     ZipQuery,
 )
 from webui.context import current_services
+from webui.identity import current_actor
 from webui.row_numbers import LARGEST_NUMBER
 from webui.takes_zip import stream_takes
 
@@ -54,7 +55,7 @@ def create_generation(json_data: GenerationInput) -> Created:
             values=json_data.settings,
             primer=primer,
             name=json_data.name,
-            owner=OWNER,
+            owner=current_actor().name,
         )
         answer, job = GenerationOutput.of(generation), generation.job
     tell_workers(job)
@@ -69,7 +70,7 @@ def repeat_generation() -> Created:
     services = current_services()
     provenance = read_provenance(sent_files("file")[0].stream.read())
     with services.database.transaction() as session:
-        generation = service.repeat(session, services.store, provenance, OWNER)
+        generation = service.repeat(session, services.store, provenance, current_actor().name)
         answer, job = GenerationOutput.of(generation), generation.job
     tell_workers(job)
     return answer, 202, location("generations", generation.id)

@@ -10,7 +10,7 @@ from core.models.jobs import Job
 from core.queue import control
 from core.queue.waiting import why_waiting
 from core.services import jobs as service
-from webui.api.answers import OWNER, location, tell_workers
+from webui.api.answers import location, tell_workers
 from webui.api.blueprint import api
 from webui.api.schemas.jobs import (
     JobDetail,
@@ -24,6 +24,7 @@ from webui.api.schemas.jobs import (
     job_values,
 )
 from webui.context import current_services
+from webui.identity import current_actor
 
 
 @api.get("/jobs")
@@ -85,7 +86,7 @@ def resume_job(job_id: int) -> JobDetail:
 def retry_job(job_id: int) -> tuple[JobDetail, int, dict[str, str]]:
     """Queue a failed or cancelled job once more, as a new job that goes on where it stopped."""
     with current_services().database.transaction() as session:
-        job = service.retry_job(session, job_id, OWNER)
+        job = service.retry_job(session, job_id, current_actor().name)
         answer = _detail(session, job)
     tell_workers(job)
     return answer, 202, location("jobs", job.id)

@@ -8,11 +8,12 @@ from flask import Response, request
 from core.errors import NotFoundError
 from core.services import models as service
 from core.services.paging import Page
-from webui.api.answers import OWNER, location, no_content, stored_answer
+from webui.api.answers import location, no_content, stored_answer
 from webui.api.blueprint import api, file_input, sent_files
 from webui.api.schemas.common import RenameInput
 from webui.api.schemas.models import CheckpointQuery, ModelListing, ModelOutput, ModelsQuery
 from webui.context import current_services
+from webui.identity import current_actor
 
 _BINARY = "application/octet-stream"
 
@@ -40,7 +41,7 @@ def upload_model() -> tuple[ModelOutput, int, dict[str, str]]:
     services = current_services()
     data = sent_files("file")[0].stream.read()
     name = RenameInput.model_validate({"name": request.form["name"]}).name if request.form.get("name") else ""
-    model = service.upload_model(services.database, services.store, data, name=name, owner=OWNER)
+    model = service.upload_model(services.database, services.store, data, name=name, owner=current_actor().name)
     return ModelOutput.of(model), 201, location("models", model.id)
 
 

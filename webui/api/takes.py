@@ -9,7 +9,7 @@ from core.errors import NotFoundError
 from core.models.jobs import Job
 from core.services import generations as generations_service
 from core.services import takes as service
-from webui.api.answers import MIDI, OWNER, bytes_answer, location, stored_answer, tell_workers
+from webui.api.answers import MIDI, bytes_answer, location, stored_answer, tell_workers
 from webui.api.blueprint import api
 from webui.api.schemas.datasets import NotesOutput
 from webui.api.schemas.generations import (
@@ -25,6 +25,7 @@ from webui.api.schemas.generations import (
 )
 from webui.api.schemas.jobs import JobOutput
 from webui.context import current_services
+from webui.identity import current_actor
 
 Created = tuple[GenerationOutput, int, dict[str, str]]
 
@@ -90,7 +91,7 @@ def render_take(take_id: int, json_data: AudioInput) -> tuple[AudioOutput, int]:
     """Render a take as audio, unless it has been already."""
     services = current_services()
     with services.database.transaction() as session:
-        job = service.request_audio(session, services.store, take_id, json_data.format, OWNER)
+        job = service.request_audio(session, services.store, take_id, json_data.format, current_actor().name)
         answer = AudioOutput(ready=job is None, job=JobOutput.of(job) if job else None)
     tell_workers(job)
     return answer, 202 if job else 200
@@ -119,7 +120,9 @@ def more_like_take(take_id: int, json_data: MoreInput) -> Created:
     """Compose more takes like this one, with new random seeds."""
     services = current_services()
     with services.database.transaction() as session:
-        generation = generations_service.more_like(session, services.store, take_id, json_data.count, OWNER)
+        generation = generations_service.more_like(
+            session, services.store, take_id, json_data.count, current_actor().name
+        )
         answer, job = GenerationOutput.of(generation), generation.job
     return _created(answer, job)
 
@@ -131,7 +134,7 @@ def repeat_take(take_id: int) -> Created:
     """Compose this take once more: the same bytes."""
     services = current_services()
     with services.database.transaction() as session:
-        generation = generations_service.repeat_take(session, services.store, take_id, OWNER)
+        generation = generations_service.repeat_take(session, services.store, take_id, current_actor().name)
         answer, job = GenerationOutput.of(generation), generation.job
     return _created(answer, job)
 

@@ -7,7 +7,7 @@ from core.services import trainings as service
 from core.services.keeping import keep_model
 from core.services.references import resolve_dataset
 from core.training.settings import parse_training_settings
-from webui.api.answers import OWNER, location, tell_workers
+from webui.api.answers import location, tell_workers
 from webui.api.blueprint import api
 from webui.api.schemas.common import PageQuery
 from webui.api.schemas.models import ModelOutput
@@ -21,6 +21,7 @@ from webui.api.schemas.trainings import (
     TrainingOutput,
 )
 from webui.context import current_services
+from webui.identity import current_actor
 
 
 @api.get("/trainings")
@@ -47,7 +48,7 @@ def create_training(json_data: TrainingInput) -> tuple[TrainingOutput, int, dict
             preset=json_data.preset,
             values=json_data.settings,
             name=json_data.name,
-            owner=OWNER,
+            owner=current_actor().name,
         )
         answer = TrainingOutput.of(training)
         job = training.job

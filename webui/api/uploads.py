@@ -5,10 +5,11 @@ from __future__ import annotations
 from flask import Response
 
 from core.services import uploads as service
-from webui.api.answers import OWNER, no_content
+from webui.api.answers import no_content
 from webui.api.blueprint import api, file_input, sent_files
 from webui.api.schemas.uploads import UploadOutput, UploadsOutput
 from webui.context import current_services
+from webui.identity import current_actor
 
 
 @api.post("/uploads")
@@ -19,7 +20,9 @@ def create_uploads() -> UploadsOutput:
     services = current_services()
     limit = services.settings.upload_limit_bytes
     saved = [
-        service.save_upload(services.database, services.store, file.stream, file.filename or "", OWNER, limit)
+        service.save_upload(
+            services.database, services.store, file.stream, file.filename or "", current_actor().name, limit
+        )
         for file in sent_files("files")
     ]
     return UploadsOutput(items=[UploadOutput.of(upload) for upload in saved])

@@ -17,6 +17,7 @@ from core.queue.waiting import why_waiting
 from core.services import datasets as service
 from webui.context import current_services
 from webui.forms import field_errors, form_fields, form_values
+from webui.identity import current_actor
 from webui.pages.answers import done, number_arg, page, wanted_part
 from webui.pages.uploads import save_files
 from webui.submission import send_tickets_for
@@ -55,7 +56,7 @@ def create() -> ResponseReturnValue:
             )
         settings = ImportSettings.parse(_of_source(values))
         with services.database.transaction() as session:
-            dataset = service.create_import(session, settings)
+            dataset = service.create_import(session, settings, current_actor().name)
             job = dataset.job
     except CadenzaError as error:
         if request.accept_mimetypes.best == "application/json":

@@ -21,6 +21,7 @@ from core.services.primers import PrimerChoice
 from core.services.takes import TAKE_ORDERS, find_takes
 from webui.context import current_services
 from webui.forms import field_errors, form_fields, form_values
+from webui.identity import current_actor
 from webui.pages.answers import done, number_arg, page
 from webui.pages.uploads import save_files
 from webui.submission import send_tickets_for
@@ -65,6 +66,7 @@ def create() -> ResponseReturnValue:
                 values=form_values(GenerationSettings, _field_names()),
                 primer=primer,
                 name=request.form.get("name", ""),
+                owner=current_actor().name,
             )
     except CadenzaError as error:
         if request.accept_mimetypes.best == "application/json":
@@ -82,7 +84,7 @@ def repeat() -> ResponseReturnValue:
         raise InputError.of("file", "file: no MIDI file was chosen; choose one that Cadenza made.")
     provenance = read_provenance(file.stream.read(_LARGEST_PROVENANCE_FILE))
     with services.database.transaction() as session:
-        generation = service.repeat(session, services.store, provenance)
+        generation = service.repeat(session, services.store, provenance, current_actor().name)
     return queued(generation)
 
 

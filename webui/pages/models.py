@@ -13,6 +13,7 @@ from core.services.generations import find_generations
 from core.services.trainings import find_trainings
 from core.training.settings import FAMILIES
 from webui.context import current_services
+from webui.identity import current_actor
 from webui.pages.answers import done, number_arg, page, wanted_part
 from webui.pages.files import send_stored
 
@@ -69,7 +70,9 @@ def upload() -> ResponseReturnValue:
     if file is None or not file.filename:
         raise InputError.of("file", "file: no checkpoint was chosen; choose a .cadenza file.")
     name = request.form.get("name", "").strip() or file.filename.removesuffix(".cadenza")
-    model = service.upload_model(services.database, services.store, file.stream.read(), name=name[:200])
+    model = service.upload_model(
+        services.database, services.store, file.stream.read(), name=name[:200], owner=current_actor().name
+    )
     return done(f"The model {model.name} is here.", url_for("models.show", model_id=model.id))
 
 

@@ -12,6 +12,7 @@ from core.services import takes as service
 from core.services.generations import more_like, repeat_take
 from core.services.jobs import get_job
 from webui.context import current_services
+from webui.identity import current_actor
 from webui.pages.answers import done, page
 from webui.pages.files import forever, send_bytes, send_stored
 from webui.pages.generations import queued
@@ -91,7 +92,7 @@ def more(take_id: int) -> ResponseReturnValue:
     """Queue more takes with new seeds and the same settings."""
     services = current_services()
     with services.database.transaction() as session:
-        generation = more_like(session, services.store, take_id, _MORE)
+        generation = more_like(session, services.store, take_id, _MORE, current_actor().name)
     return queued(generation)
 
 
@@ -100,7 +101,7 @@ def repeat(take_id: int) -> ResponseReturnValue:
     """Queue the same take once more."""
     services = current_services()
     with services.database.transaction() as session:
-        generation = repeat_take(session, services.store, take_id)
+        generation = repeat_take(session, services.store, take_id, current_actor().name)
     return queued(generation)
 
 
@@ -113,7 +114,7 @@ def request_audio(take_id: int, extension: str) -> ResponseReturnValue:
     if asked.isascii() and asked.isdigit() and len(asked) < 10:
         return jsonify({**_standing(take_id, extension, int(asked)), "file": file})
     with services.database.transaction() as session:
-        job = service.request_audio(session, services.store, take_id, extension)
+        job = service.request_audio(session, services.store, take_id, extension, current_actor().name)
     if job is None:
         return done("", file, ready=True, file=file)
     if job.state is JobState.QUEUED:

@@ -19,6 +19,7 @@ from core.services.keeping import keep_model
 from core.training.settings import FAMILIES, FamilySettings, parse_training_settings
 from webui.context import current_services
 from webui.forms import field_errors, form_fields, form_values, text_values
+from webui.identity import current_actor
 from webui.pages.answers import done, number_arg, page
 from webui.pages.models import setting_labels
 from webui.submission import send_tickets_for
@@ -78,6 +79,7 @@ def create() -> ResponseReturnValue:
                 preset=preset,
                 values=form_values(FAMILIES[family]),
                 name=request.form.get("name", ""),
+                owner=current_actor().name,
             )
             job = training.job
     except CadenzaError as error:

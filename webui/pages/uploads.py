@@ -12,6 +12,7 @@ from core.errors import InputError
 from core.models.uploads import Upload
 from core.services.uploads import save_upload
 from webui.context import current_services
+from webui.identity import current_actor
 
 bp = Blueprint("uploads", __name__)
 
@@ -35,7 +36,7 @@ def save_files(files: Iterable[FileStorage]) -> list[Upload]:
             services.store,
             file.stream,
             file.filename,
-            "local",
+            current_actor().name,
             services.settings.upload_limit_bytes,
         )
         for file in files
