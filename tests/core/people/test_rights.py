@@ -19,7 +19,7 @@ def test_each_role_has_all_rights_of_the_one_before_it() -> None:
 def test_one_person_may_have_a_right_beyond_the_role() -> None:
     urgent = Actor("mia", Role.MEMBER, extra=frozenset({Right.RAISE_PRIORITY}))
     urgent.require(Right.RAISE_PRIORITY)
-    with pytest.raises(AccessError, match="mia is a member here and may not raise a priority.*an administrator may"):
+    with pytest.raises(AccessError, match=r"mia is a member here and may not raise a priority.*an administrator may"):
         MEMBER.require(Right.RAISE_PRIORITY)
 
 
@@ -27,7 +27,7 @@ def test_a_token_for_reading_reads_only_and_says_so() -> None:
     reading = Actor("ada", Role.ADMINISTRATOR, scopes=frozenset({Scope.READ}), via="plots")
     reading.require(Right.VIEW)
     reading.require(Right.READ_AUDIT)
-    with pytest.raises(AccessError, match="'plots' is for reading only.*scope 'write'"):
+    with pytest.raises(AccessError, match=r"'plots' is for reading only.*scope 'write'"):
         reading.require(Right.CHANGE)
     assert not reading.may_change("ada")
 
