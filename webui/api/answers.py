@@ -9,6 +9,7 @@ from flask import Response, request
 
 from core.models.jobs import Job, JobKind
 from webui.context import current_services
+from webui.file_names import file_name as safe_name
 from webui.submission import send_tickets_for
 
 MIDI = "audio/midi"
@@ -36,7 +37,7 @@ def tell_workers(job: Job | None) -> None:
 def bytes_answer(data: bytes, file_name: str, media_type: str, digest: str = "") -> Response:
     """A small file as an answer; with a digest the client may keep it and ask whether it changed."""
     response = Response(data, mimetype=media_type)
-    response.headers.set("Content-Disposition", "attachment", filename=file_name)
+    response.headers.set("Content-Disposition", "attachment", filename=safe_name(file_name))
     if digest:
         response.set_etag(digest)
         response.cache_control.no_cache = True
@@ -54,7 +55,7 @@ def stored_answer(key: str, file_name: str, media_type: str) -> Response:
     stream = store.open(key)
     response = Response(_blocks(stream), mimetype=media_type)
     response.content_length = store.size(key)
-    response.headers.set("Content-Disposition", "attachment", filename=file_name)
+    response.headers.set("Content-Disposition", "attachment", filename=safe_name(file_name))
     response.call_on_close(stream.close)
     return response
 

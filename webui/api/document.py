@@ -13,6 +13,10 @@ from webui.row_numbers import LARGEST_NUMBER
 _PREFIX = "/api/v1"
 _METHODS = ("get", "post", "put", "patch", "delete")
 _ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
+_TOO_LONG = {
+    "description": "The address is longer than 8,190 bytes; said by the web server, before Cadenza sees it.",
+    "content": {"text/html": {"schema": {"type": "string"}}},
+}
 _MEANINGS = {
     "400": "The request cannot be read, such as a body that is not JSON.",
     "403": "A foreign host or origin.",
@@ -81,6 +85,7 @@ def _complete_operation(operation: dict[str, Any], tag: str, *, is_safe: bool, h
     for status, meaning in _MEANINGS.items():
         if wanted.get(status) or status in responses:
             responses[status] = {"description": meaning, "content": _ERROR}
+    responses["414"] = _TOO_LONG
     if "202" in responses and "200" in responses:
         # It may be there already: the same answer under another status, and nothing new to be found anywhere.
         responses["200"]["content"] = responses["202"]["content"]

@@ -20,6 +20,8 @@ from core.settings import Settings
 _THREADS = 400
 _GRACE_SECONDS = 2
 _PORT_PATIENCE_SECONDS = 4.0
+# Bytes; a choice of a thousand takes is a long address. gunicorn answers longer ones with 414, and takes no more here.
+_LONGEST_REQUEST_LINE = 8190
 
 
 def address_file(settings: Settings) -> Path:
@@ -53,6 +55,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "threads": _THREADS,
             "worker_connections": 4 * _THREADS,
             "keepalive": 30,
+            "limit_request_line": _LONGEST_REQUEST_LINE,
             "timeout": 60,
             "graceful_timeout": _GRACE_SECONDS,
             "loglevel": self._settings.log_level.lower(),

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
-import re
-import unicodedata
 from collections.abc import Iterator
 
 from flask import Request, Response, send_file
 
 from core.artifacts import ArtifactStore
+from webui.file_names import file_name
 
 _BLOCK_BYTES = 1 << 18
-
-
-def file_name(text: str, fallback: str = "file") -> str:
-    """A name that every file system takes: no separators, no control characters, at most 120 characters."""
-    cleaned = re.sub(r'[\\/:*?"<>|]+', "-", "".join(c for c in text if unicodedata.category(c)[0] != "C"))
-    stem, dot, extension = cleaned.strip(" .").rpartition(".")
-    if not dot:
-        stem, extension = extension, ""
-    return (stem.strip()[: 119 - len(extension)] or fallback) + dot + extension
 
 
 def send_bytes(data: bytes, mimetype: str, name: str) -> Response:

@@ -43,7 +43,7 @@ def test_every_operation_says_what_it_does_and_what_can_go_wrong(api: Any) -> No
             assert {"400", "403", "500"} <= set(operation["responses"])
             assert ("404" in operation["responses"]) == ("{" in path)
             for status, response in operation["responses"].items():
-                if status >= "400":
+                if status >= "400" and status != "414":  # said by gunicorn, in its own words
                     schema = response["content"]["application/json"]["schema"]
                     assert schema == {"$ref": "#/components/schemas/ErrorAnswer"}
 

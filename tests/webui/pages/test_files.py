@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from core.models.generations import Take
 from core.music.reading import read_midi
 from tests.tools.web_content import WebContent
-from webui.pages.files import file_name
+from webui.file_names import file_name
 
 
 def test_the_zip_holds_all_takes_in_order_and_their_table(
