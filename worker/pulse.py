@@ -57,7 +57,6 @@ class Pulse:
         self._parent = os.getppid()
         self._lock = threading.Lock()
         self._context: UnitContext | None = None
-        self._wake = threading.Event()
         self._closed = threading.Event()
         self._threads = [
             threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True)
@@ -72,7 +71,6 @@ class Pulse:
     def close(self) -> None:
         """End both threads."""
         self._closed.set()
-        self._wake.set()
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
@@ -83,7 +81,6 @@ class Pulse:
             self._context = context
         if self.stopping.is_set():
             context.interrupt(Interrupt.STOP)
-        self._wake.set()
 
     def detach(self) -> None:
         """The unit's function has ended."""
@@ -93,25 +90,30 @@ class Pulse:
     def _beat_on(self) -> None:
         # An idle worker beats seldom, so that it leaves the disk of a small installation asleep.
         idle_seconds = max(self._settings.beat_seconds, self._settings.lost_after_seconds / 4)
-        while not self._closed.is_set():
+        beaten_at = float("-inf")
+        while True:
+            # Claiming a unit is a sign of life too, so those that take less than a beat need none of their own.
             context = self._context
-            try:
-                self._beat(context)
-            except SupersededError as error:
-                self._superseded(context, error)
-            except DBAPIError as error:
-                _logger.warning("a beat was missed: %s", error.orig)
-            self._wake.wait(idle_seconds if self._context is None else self._settings.beat_seconds)
-            self._wake.clear()
+            if context is not None or time.monotonic() - beaten_at >= idle_seconds:
+                beaten_at = time.monotonic()
+                try:
+                    self._beat(context)
+                except SupersededError as error:
+                    self._superseded(context, error)
+                except DBAPIError as error:
+                    _logger.warning("a beat was missed: %s", error.orig)
+            if self._closed.wait(self._settings.beat_seconds):
+                return
 
     def _beat(self, context: UnitContext | None) -> None:
         with self._database.transaction() as session:
-            idle = WorkerState.READY if self.loaded.is_set() else WorkerState.STARTING
-            if self._presence.beat(session, idle if context is None else WorkerState.BUSY):
-                self.stopping.set()
+            # The unit's row before the worker's, as the runner does; the other way round, each may wait for the other.
             if context is not None:
                 lifecycle.beat(session, context.unit_id, context.attempt)
                 self._read_flags(session, context)
+            idle = WorkerState.READY if self.loaded.is_set() else WorkerState.STARTING
+            if self._presence.beat(session, idle if context is None else WorkerState.BUSY):
+                self.stopping.set()
         if context is not None:
             with context.saving:
                 self._save_progress(context)

@@ -82,16 +82,23 @@ class Runner:
 
         return persist(take, give_up=self._pulse.stopping.is_set)
 
-    def _claim(self, session: Session, idle: bool) -> Claim | None:
-        """The next unit of the first of the worker's queues that has one; shows the worker as busy or ready."""
+    def _claim(self, session: Session, idle: bool, done: int = 0) -> Claim | None:
+        """The next unit of the first of the worker's queues that has one; shows the worker as busy or ready.
+
+        Args:
+            session: a session of `Database.exclusive()`.
+            idle: whether the worker is shown as ready already.
+            done: units that it has ended in this transaction.
+        """
         claimed = None
         if not self._pulse.stopping.is_set():
             claims = (claim(session, queue, self._presence.name) for queue in self._presence.queues)
             claimed = next((one for one in claims if one is not None), None)
         if claimed is not None:
-            self._presence.show(session, WorkerState.BUSY, claimed.unit_id)
+            self._presence.show(session, WorkerState.BUSY, claimed.unit_id, done=done)
         elif not idle:
-            self._presence.show(session, WorkerState.STOPPING if self._pulse.stopping.is_set() else WorkerState.READY)
+            state = WorkerState.STOPPING if self._pulse.stopping.is_set() else WorkerState.READY
+            self._presence.show(session, state, done=done)
         return claimed
 
     def _close(self, context: UnitContext, outcome: Outcome | None) -> Claim | None:
@@ -104,8 +111,7 @@ class Runner:
                     lifecycle.save_progress(session, context.unit_id, context.attempt, progress)
                 if outcome is not None:
                     outcome(session)
-                    self._presence.count_done(session)
-                return self._claim(session, idle=False)
+                return self._claim(session, idle=False, done=0 if outcome is None else 1)
         except DBAPIError:
             context.put_back_progress(progress)
             raise

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, select, text, update
 from sqlalchemy.orm import Session
 
-from core.models.base import utc_now
+from core.models.base import Base, utc_now
 from core.models.jobs import Job, JobKind, JobState, Queue, Unit, UnitState
 from core.queue.lifecycle import finish
 from core.records.database import announce, topics_of
@@ -86,7 +86,7 @@ _COUNT_TURN = text(
 _LOCK_JOB = select(Job).where(Job.id == bindparam("job_id")).with_for_update().execution_options(populate_existing=True)
 
 _START_UNIT = (
-    update(Unit)
+    update(Base.metadata.tables[Unit.__tablename__])
     .where(Unit.id == bindparam("unit_id"), Unit.state == UnitState.WAITING)
     .values(
         state=UnitState.RUNNING,
@@ -96,7 +96,6 @@ _START_UNIT = (
         claimed_at=bindparam("now"),
     )
     .returning(Unit.index, Unit.attempt, Unit.payload)
-    .execution_options(synchronize_session=False)
 )
 
 
@@ -108,10 +107,11 @@ def claim(session: Session, queue: Queue, worker: str) -> Claim | None:
         queue: the queue to serve.
         worker: name of the worker that will run it.
     """
-    while (best := session.execute(_BEST_UNIT, {"queue": queue.value}).first()) is not None:
+    connection = session.connection()
+    while (best := connection.execute(_BEST_UNIT, {"queue": queue.value}).first()) is not None:
         taken = _take(session, best, worker)
         if taken is not None:
-            session.execute(_COUNT_TURN, {"queue": queue.value, "owner": best.owner})
+            connection.execute(_COUNT_TURN, {"queue": queue.value, "owner": best.owner})
             return taken
     return None
 
@@ -130,7 +130,7 @@ def _take(session: Session, best: Row[Any], worker: str) -> Claim | None:
     # The job's row comes before the unit's everywhere, so that a cancel at the same moment waits and cannot deadlock.
     job = session.scalars(_LOCK_JOB, {"job_id": best.job_id}).one_or_none()
     now = utc_now()
-    row = session.execute(_START_UNIT, {"unit_id": best.id, "by": worker, "now": now}).first()
+    row = session.connection().execute(_START_UNIT, {"unit_id": best.id, "by": worker, "now": now}).first()
     if row is None or job is None:  # cancelled or deleted at this very moment
         return None
     if job.state is not JobState.RUNNING:

@@ -7,13 +7,15 @@ locked in one order (job, then unit); the guard of a task's own transactions loc
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, TypedDict
 
 from sqlalchemy import BindParameter, bindparam, exists, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from core.errors import SupersededError
-from core.models.base import utc_now
+from core.models.base import Base, utc_now
 from core.models.jobs import Job, JobState, Unit, UnitState
 from core.records.database import announce, topics_of
 
@@ -30,6 +32,11 @@ _STANDING = select(
         }.items()
     )
 )
+# Statements on the table itself: their unit is known by its number, so the mapped class would only add work.
+_WHILE_RUNNING = update(Base.metadata.tables[Unit.__tablename__]).where(
+    Unit.id == bindparam("of_unit"), Unit.attempt == bindparam("of_attempt"), Unit.state == UnitState.RUNNING
+)
+_BEAT = _WHILE_RUNNING.values(beat=Unit.beat + 1).returning(Unit.id)
 _LOCK_JOB = (
     select(Job)
     .where(Job.id == select(Unit.job_id).where(Unit.id == _BY_ID).scalar_subquery())
@@ -57,7 +64,8 @@ def hold_unit(session: Session, unit_id: int, attempt: int) -> None:
     Raises:
         SupersededError: the unit has moved on: nothing of this transaction may be kept.
     """
-    _change(session, unit_id, attempt, beat=Unit.beat + 1)
+    if session.connection().execute(_BEAT, {"of_unit": unit_id, "of_attempt": attempt}).first() is None:
+        raise _superseded(unit_id, attempt)
 
 
 def beat(session: Session, unit_id: int, attempt: int) -> None:
@@ -179,13 +187,13 @@ def cancel_waiting(session: Session, job_id: int) -> None:
 
 def settle(session: Session, job: Job) -> None:
     """Give a locked job the state that follows from its units, and announce it."""
-    units = session.execute(_STANDING, {"id": job.id}).one()
+    units = session.connection().execute(_STANDING, {"id": job.id}).one()
     if units.running:
         job.state = JobState.RUNNING
     elif units.waiting:
         # A job that is partly done and whose next unit waits for its turn stays "running": it is under way.
         job.state = JobState.RUNNING if units.done else JobState.QUEUED
-        job.rate = job.seconds_left = None
+        _forget_speed(job)
     elif not job.state.is_final:
         if units.failed:
             job.state = JobState.FAILED
@@ -196,7 +204,7 @@ def settle(session: Session, job: Job) -> None:
             job.progress_done = max(job.progress_done, job.progress_total)
         job.finished_at = utc_now()
         job.paused = False
-        job.rate = job.seconds_left = None
+        _forget_speed(job)
     session.flush()
     announce(session, *topics_of(job.id))
 
@@ -209,13 +217,23 @@ def _end(session: Session, unit_id: int, attempt: int, state: UnitState, settle_
     return job
 
 
+def _forget_speed(job: Job) -> None:
+    # An assignment makes the session look for changes at every end of a unit, so only where there is one.
+    if job.rate is not None or job.seconds_left is not None:
+        job.rate = job.seconds_left = None
+
+
 def _change(session: Session, unit_id: int, attempt: int, **values: Any) -> None:
-    changed = session.execute(
-        update(Unit)
-        .where(Unit.id == unit_id, Unit.attempt == attempt, Unit.state == UnitState.RUNNING)
-        .values(**values)
-        .returning(Unit.id)
-        .execution_options(synchronize_session=False)
-    ).first()
-    if changed is None:
-        raise SupersededError(f"Attempt {attempt} no longer runs unit {unit_id}: it was given to others or ended.")
+    named = {"of_unit": unit_id, "of_attempt": attempt, **{f"new_{name}": value for name, value in values.items()}}
+    if session.connection().execute(_setting(*values), named).first() is None:
+        raise _superseded(unit_id, attempt)
+
+
+@cache
+def _setting(*names: str) -> ReturningUpdate[int]:
+    """Sets columns to `new_...` while `of_attempt` runs `of_unit`; built once, since building takes longer than running."""
+    return _WHILE_RUNNING.values({name: bindparam(f"new_{name}") for name in names}).returning(Unit.id)
+
+
+def _superseded(unit_id: int, attempt: int) -> SupersededError:
+    return SupersededError(f"Attempt {attempt} no longer runs unit {unit_id}: it was given to others or ended.")

@@ -155,10 +155,10 @@ def test_the_pulse_tells_a_unit_to_stop_and_shows_its_progress(database: Databas
 
 def test_the_last_progress_of_quick_units_is_never_lost(database: Database, serve, pulse):
     """The pulse takes figures at any moment, also just before the unit ends."""
+    pulse._settings = pulse._settings.model_copy(update={"beat_seconds": 0.001})
     pulse.start()
 
     def function(context: UnitContext) -> None:
-        pulse._wake.set()
         context.progress(done=context.payload["n"] + 1, live={"n": context.payload["n"]})
 
     for _ in range(5):
