@@ -231,7 +231,7 @@ def _change(session: Session, unit_id: int, attempt: int, **values: Any) -> None
 
 @cache
 def _setting(*names: str) -> ReturningUpdate[int]:
-    """Sets columns to `new_...` while `of_attempt` runs `of_unit`; built once, since building takes longer than running."""
+    """Sets columns to `new_...` while `of_attempt` runs `of_unit`; built once, since building takes longer than use."""
     return _WHILE_RUNNING.values({name: bindparam(f"new_{name}") for name in names}).returning(Unit.id)
 
 
