@@ -10,7 +10,7 @@ DEVICE ?= $(if $(or $(wildcard /proc/driver/nvidia/version),$(shell command -v n
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run install test test-fast browser check format bench fuzz-api requirements screenshots clean
+.PHONY: help demo run install test test-fast browser check format bench fuzz fuzz-api requirements screenshots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ format: $(VENV)/installed-test ## Format the code and mend what the linter can m
 
 bench: $(VENV)/installed-bench ## Measure all stages beside their peers, into benchmarks/RESULTS.md (ONLY=generate: some)
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
+fuzz: $(VENV)/installed-test ## Feed damaged MIDI files and zips to the reader of imports (FILES=100000, SEED=0)
+	$(BIN)/python -m tests.tools.fuzz_reader --files $(or $(FILES),100000) --seed $(or $(SEED),0) $(if $(CASES),--cases $(CASES))
 
 fuzz-api: $(VENV)/installed-test ## Ask a running server everything its OpenAPI document allows (SECONDS=600, SEED=0)
 	$(BIN)/python -m tests.tools.fuzz_api --seconds $(or $(SECONDS),600) --seed $(or $(SEED),0)

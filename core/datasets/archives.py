@@ -18,6 +18,10 @@ _END_RECORD = struct.Struct("<4s4H2LH")
 _END_RECORD_64 = struct.Struct("<4sQ2H2L4Q")
 _LONGEST_COMMENT = 0xFFFF
 _BLOCK_BYTES = 1 << 16
+# zipfile unpacks these in blocks of bounded size. Others expand a small block to gigabytes before anyone can look.
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+# What zipfile raises when sizes, places or contents are not what they claim.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, OverflowError, struct.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class Archive:
         self._check_directory(stream)
         try:
             self._zip = zipfile.ZipFile(stream)
-        except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError, struct.error) as error:
+        except (*_DAMAGE, NotImplementedError) as error:
             raise ArchiveError(f"{shown} is damaged, or no zip ({error}); pack or upload it again.") from error
         infos = self._zip.infolist()
         if len(infos) > self._limits.entries:
@@ -72,10 +76,12 @@ class Archive:
 
     def peek(self, entry: ArchiveEntry, count: int = 4) -> bytes:
         """The first bytes of an entry; none of an unreadable one."""
+        if entry.info.compress_type not in _METHODS:
+            return b""
         try:
             with self._zip.open(entry.info) as member:
                 return member.read(count)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError):
+        except (*_DAMAGE, RuntimeError):
             return b""
 
     def read(self, entry: ArchiveEntry) -> bytes:
@@ -88,6 +94,10 @@ class Archive:
         blocks: list[bytes] = []
         length = 0
         packed = min(entry.info.compress_size, self._size)
+        if entry.info.compress_type not in _METHODS:
+            method = entry.info.compress_type
+            name = {zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "lzma"}.get(method, f"method {method}")
+            raise MidiError(f"It is packed in a way that cannot be read ({name}); pack it with 'deflate'.")
         try:
             with self._zip.open(entry.info) as member:
                 while block := member.read(_BLOCK_BYTES):
@@ -98,9 +108,9 @@ class Archive:
                     self._check_expansion(entry, self._read_bytes, self._size)
                     if length > self._limits.entry_bytes:
                         raise MidiError(f"It is longer than {self._limits.entry_bytes / 2**20:g} MiB.")
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        except _DAMAGE as error:
             raise MidiError(f"It is damaged inside its zip ({error}).") from error
-        except (NotImplementedError, RuntimeError) as error:
+        except RuntimeError as error:
             raise MidiError(f"It is packed in a way that cannot be read ({error}).") from error
         return b"".join(blocks)
 

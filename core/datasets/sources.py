@@ -82,7 +82,11 @@ class SourceBuilder:
         self._stack.close()
 
     def add(self, file: StoredFile) -> None:
-        """Add a MIDI file, a zip, or a table in MAESTRO's layout; anything else becomes a file with a reason."""
+        """Add a MIDI file, a zip, or a table in MAESTRO's layout; anything else becomes a file with a reason.
+
+        Raises:
+            ArchiveError: a table in a zip expands beyond all measure.
+        """
         stream = file.open()
         start = stream.read(4)
         stream.seek(0)
@@ -129,7 +133,13 @@ class SourceBuilder:
             else:
                 self._skipped += 1
                 if entry.name.lower().endswith(".csv") and entry.info.file_size <= LONGEST_TABLE_BYTES:
-                    self._table = self._table.joined(read_metadata(archive.read(entry)))
+                    self._add_table(archive, entry)
+
+    def _add_table(self, archive: Archive, entry: ArchiveEntry) -> None:
+        try:
+            self._table = self._table.joined(read_metadata(archive.read(entry)))
+        except MidiError as error:
+            self._refuse(entry.name, f"This table is not used. {error}")
 
     def _read_entry(self, archive: Archive, entry: ArchiveEntry) -> SourceFile:
         known = self._table.find(entry.info.filename)

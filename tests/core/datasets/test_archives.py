@@ -162,6 +162,27 @@ def test_an_unknown_packing_is_left_out_alone(make_zip: MakeZip) -> None:
     assert archive.peek(archive.entries[0]) == b""
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_expands_before_anyone_can_look_is_not_unpacked(method: int) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as made:
+        made.writestr("bomb.mid", bytes(50 * 10**6), method)
+        made.writestr("fine.mid", b"fine", zipfile.ZIP_DEFLATED)
+    archive = Archive(buffer, "x.zip")
+    bomb, fine = archive.entries
+    with pytest.raises(MidiError, match=r"\((bzip2|lzma)\); pack it with 'deflate'"):
+        archive.read(bomb)
+    assert archive.peek(bomb) == b""
+    assert archive.read(fine) == b"fine"
+
+
+def test_an_entry_that_claims_to_lie_before_the_file_is_left_out_alone() -> None:
+    # One byte is gone at the beginning, so that zipfile looks for the first entry at -1.
+    archive = Archive(io.BytesIO(zip_of((zipfile.ZipInfo("a.mid"), b"x" * 50)).getvalue()[1:]), "x.zip")
+    with pytest.raises(MidiError, match="damaged inside its zip"):
+        archive.read(archive.entries[0])
+
+
 def test_equal_names_are_told_apart() -> None:
     with pytest.warns(UserWarning, match="Duplicate name"):
         stream = zip_of((zipfile.ZipInfo("a/x.mid"), b"1"), (zipfile.ZipInfo("a/x.mid"), b"2"))

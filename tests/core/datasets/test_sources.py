@@ -92,3 +92,13 @@ def test_only_the_first_files_are_read(make_midi: MakeMidi) -> None:
         assert [file.name for file in source.files()] == ["0.mid", "1.mid"]
     assert opened == [0, 1]
     assert source.total == 2
+
+
+def test_a_damaged_table_in_a_zip_is_told_and_the_pieces_are_kept(make_midi: MakeMidi, make_zip: MakeZip) -> None:
+    packed = make_zip({"a.mid": make_midi(1), "m.csv": TABLE}).getvalue()
+    place = packed.rindex(b"PK\x01\x02") + 16  # the sum of the table's bytes
+    spoiled = packed[:place] + bytes([packed[place] ^ 1]) + packed[place + 1 :]
+    with SourceBuilder() as builder:
+        files = list(built(builder, stored("m.zip", spoiled)).files())
+    assert [(file.name, bool(file.reason)) for file in files] == [("a.mid", False), ("m.csv", True)]
+    assert files[1].reason.startswith("This table is not used. It is damaged inside its zip")
