@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import tempfile
@@ -165,7 +166,11 @@ class ArtifactStore:
         try:
             with stream:
                 yield stream
+                # On the disk before its row says so: a power cut may take both, but never the file alone.
+                stream.flush()
+                os.fsync(stream.fileno())
             aside.replace(path)
+            _sync_folder(path.parent)
         except BaseException:
             aside.unlink(missing_ok=True)
             raise
@@ -183,6 +188,14 @@ class ArtifactStore:
         if not key or any(part in {"", ".", ".."} or "\\" in part or "\0" in part for part in parts):
             raise StorageError(f"{key!r} is no key of an artifact.")
         return f"{self._base}/{key}"
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _remove_folder(folder: Path) -> None:

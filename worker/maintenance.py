@@ -22,13 +22,14 @@ from core.queue.waiting import queue_counts
 from core.records.database import Database
 from core.records.schema import require_current
 from core.services.datasets import sweep_datasets
-from core.services.sweeping import sweep
+from core.services.sweeping import EndedSweep, sweep
 from core.services.uploads import delete_stale
 from core.settings import Settings
 from worker.names import MOST_TICKETS
 from worker.tickets import Tickets
 
 _LOOK_SECONDS = 1.0
+_TIDY_SECONDS = 10.0
 _HOUR_SECONDS = 3600.0
 _logger = logging.getLogger(__name__)
 
@@ -42,7 +43,8 @@ class Maintenance:
         self._tickets = Tickets(settings)
         self._observer = Observer(self._database, settings.lost_after_seconds, settings.attempts_limit, clock)
         self._clock = clock
-        self._clean_at = clock()
+        self._ended_sweep = EndedSweep(self._database, self._store)
+        self._clean_at = self._tidy_at = clock()
 
     def run(self, ended: threading.Event) -> None:
         """Make rounds until `ended` is set, whatever is away meanwhile."""
@@ -64,6 +66,9 @@ class Maintenance:
         if recovered.workers:
             _logger.warning("workers %s are gone", list(recovered.workers))
         self._top_up()
+        if self._clock() >= self._tidy_at:
+            self._tidy_at = self._clock() + _TIDY_SECONDS
+            self._ended_sweep.look()
         if self._clock() >= self._clean_at:
             self._clean_at = self._clock() + _HOUR_SECONDS
             delete_stale(self._database, self._store)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from core.artifacts import ArtifactStore
@@ -31,6 +32,14 @@ class ModelFiles:
         """Remove them, when no row came to point at them."""
         for key in filter(None, (self.checkpoint_key, self.last_checkpoint_key)):
             store.delete(key)
+
+    def delete_after(self, error: BaseException, store: ArtifactStore) -> None:
+        """Remove them after a transaction that failed; the database's own errors leave them to the sweep.
+
+        A connection that broke may have lost only the answer to a commit, and then the rows are there.
+        """
+        if not isinstance(error, DBAPIError):
+            self.delete(store)
 
 
 def store_model_files(store: ArtifactStore, checkpoint: Checkpoint, best: bytes, last: bytes | None) -> ModelFiles:
@@ -96,8 +105,8 @@ def keep_model(database: Database, store: ArtifactStore, training_id: int) -> Mo
             training = _locked_training(session, training_id)
             model = add_training_model(session, training, files)
             kept = model if model is not None else session.get_one(Model, training.model_id)
-    except BaseException:
-        files.delete(store)
+    except BaseException as error:
+        files.delete_after(error, store)
         raise
     if model is None:
         files.delete(store)

@@ -133,8 +133,8 @@ def upload_model(database: Database, store: ArtifactStore, data: bytes, *, name:
             session.add(model)
             session.flush()
             announce(session, "models")
-    except BaseException:
-        files.delete(store)
+    except BaseException as error:
+        files.delete_after(error, store)
         raise
     return model
 

@@ -1,7 +1,8 @@
 """Removing files that no row speaks of: what a death between a file and its row, or between a row and its file, left.
 
 Only files that have not been written for a day are removed, so that one whose row is about to be committed is safe;
-a key that comes back to use is written anew first, which makes it young.
+a key that comes back to use is written anew first, which makes it young. The folders of a generation or a training
+need no such patience once its job has ended: nothing that still writes there can commit a row any more.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from sqlalchemy.orm import Session
 from core.artifacts import ArtifactStore
 from core.models.base import utc_now
 from core.models.generations import Generation, Take
-from core.models.jobs import Job
+from core.models.jobs import Job, JobState
 from core.models.trainings import Model, Training
 from core.records.database import Database
+from core.services.rows import locked
 
 SWEEP_AFTER = timedelta(hours=24)
 _BATCH = 500
@@ -46,6 +48,62 @@ def sweep(database: Database, store: ArtifactStore, older_than: timedelta = SWEE
     return removed
 
 
+class EndedSweep:
+    """Tidies the folders of generations and trainings soon after their jobs have ended; each once.
+
+    `recent` is how far back the first look goes, which finds what ended while nobody looked.
+    """
+
+    def __init__(self, database: Database, store: ArtifactStore, recent: timedelta = timedelta(hours=2)) -> None:
+        self._database = database
+        self._store = store
+        self._recent = recent
+        self._active: set[int] | None = None
+
+    def look(self) -> int:
+        """Tidy what has ended since the last look; how many files were removed."""
+        with self._database.reading() as session:
+            open_states = (JobState.QUEUED, JobState.RUNNING)
+            active = set(session.scalars(select(Job.id).where(Job.state.in_(open_states))))
+            if self._active is None:
+                ended = set(session.scalars(select(Job.id).where(Job.finished_at >= utc_now() - self._recent)))
+            else:
+                ended = self._active - active
+            folders = [
+                (job_id, f"{name}/{number}")
+                for name, table in (("generations", Generation), ("trainings", Training))
+                for job_id, number in session.execute(
+                    select(Job.id, table.id).join(table, table.job_id == Job.id).where(Job.id.in_(ended))
+                )
+            ]
+        removed = sum(self._tidy(job_id, folder) for job_id, folder in folders)
+        self._active = active
+        return removed
+
+    def _tidy(self, job_id: int, folder: str) -> int:
+        # Listed before the rows are read, since a file is stored before its row is.
+        unknown = self._unknown(folder, self._store.files(folder))
+        if not unknown:
+            return 0
+        with self._database.transaction() as session:
+            # Locked, so that nobody tries the job again, and writes such a key anew, while files are removed.
+            job = locked(session, Job, job_id)
+            if job is None or not job.state.is_final:
+                return 0
+            unknown = sorted(set(unknown) - _known(session, folder, unknown))
+            for key in unknown:
+                self._store.delete(key)
+        return len(unknown)
+
+    def _unknown(self, folder: str, keys: list[str]) -> list[str]:
+        unknown: list[str] = []
+        for at in range(0, len(keys), _BATCH):
+            batch = keys[at : at + _BATCH]
+            with self._database.reading() as session:
+                unknown += sorted(set(batch) - _known(session, folder, batch))
+        return unknown
+
+
 def _folders(database: Database, store: ArtifactStore, older_than: timedelta) -> Iterator[str]:
     yield from ("trainings", "models", "primers", "audio")
     folders = store.children("generations")
@@ -67,7 +125,8 @@ def _known(session: Session, folder: str, keys: list[str]) -> set[str]:
         "models": [select(Model.checkpoint_key), select(Model.last_checkpoint_key)],
         "trainings": [select(Training.resume_key), select(Training.best_key), select(Training.last_key)],
     }
-    return {key for statement in statements.get(folder, [_takes(folder, keys)]) for key in session.scalars(statement)}
+    kind = "trainings" if folder.startswith("trainings/") else folder
+    return {key for statement in statements.get(kind, [_takes(folder, keys)]) for key in session.scalars(statement)}
 
 
 def _takes(folder: str, keys: list[str]) -> Select[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -153,3 +155,18 @@ def test_no_key_leads_out_of_the_store(tmp_path_factory: pytest.TempPathFactory,
                 ask(key)
         with pytest.raises(StorageError, match="is no key of an artifact"):
             store.write(key, b"x")
+
+
+def test_a_file_is_on_the_disk_before_its_name_is(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[bool, int]] = []
+
+    def watch(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        synced.append((stat.S_ISDIR(status.st_mode), status.st_size))
+        # The content is synced under a name that nobody asks for, the folder when the file has its own.
+        assert store.exists("a/b.mid") == stat.S_ISDIR(status.st_mode)
+
+    monkeypatch.setattr("core.artifacts.os.fsync", watch)
+    store.write("a/b.mid", b"12345")
+    assert synced[0] == (False, 5)
+    assert synced[1][0]

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from sqlalchemy import insert, select, update
 
+from core.errors import SupersededError
 from core.models.base import utc_now
 from core.models.generations import Generation, Take
 from core.music.measures import find_defect, measure
@@ -51,6 +52,10 @@ class TakeWriter:
     ) -> None:
         try:
             self.flush()
+        except SupersededError:
+            self._thread.shutdown(cancel_futures=True)
+            self._remove_unkept()
+            raise
         finally:
             self._thread.shutdown(cancel_futures=True)
 
@@ -59,7 +64,7 @@ class TakeWriter:
 
         Raises:
             StorageError: the store refused an earlier take (disk full).
-            SupersededError: the unit has moved on; files without a row are left to the sweep.
+            SupersededError: the unit has moved on; the files that got no row are removed when the block ends.
         """
         self._files.append(self._thread.submit(self._store, index, seed, temperature, notes))
         self._notes += len(notes)
@@ -109,6 +114,17 @@ class TakeWriter:
         self._rows = []
         self._flushed = time.monotonic()
         self._context.progress(done=done, total=self._generation.takes_total, rate=rate, rate_unit="notes/s")
+
+    def _remove_unkept(self) -> None:
+        """Remove the files of this attempt that no row came to point at."""
+        stored = [future for future in self._files if not future.cancelled() and future.exception() is None]
+        written = [row["midi_key"] for row in [*self._rows, *(future.result() for future in stored)]]
+        # A commit whose answer was lost may have kept some of them.
+        with self._context.database.reading() as session:
+            kept = set(session.scalars(select(Take.midi_key).where(Take.midi_key.in_(written))))
+        for key in written:
+            if key not in kept:
+                self._context.store.delete(key)
 
     def _store(self, index: int, seed: int, temperature: float, notes: Notes) -> dict[str, Any]:
         """Write a take's file; its row."""

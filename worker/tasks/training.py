@@ -59,8 +59,8 @@ def _finish(context: UnitContext, training_id: int, result: TrainingResult) -> N
             row.figures = dict(result.best.figures)
             model = add_training_model(session, row, files)
             context.mark_progressed(session)
-    except BaseException:
-        files.delete(context.store)
+    except BaseException as error:
+        files.delete_after(error, context.store)
         raise
     if model is None:
         files.delete(context.store)

@@ -14,7 +14,7 @@ from core.models.jobs import Job
 from core.models.trainings import Training
 from core.services.models import get_model
 from core.services.primers import PrimerChoice, resolve_primer
-from core.services.sweeping import SWEEP_AFTER, sweep
+from core.services.sweeping import SWEEP_AFTER, EndedSweep, sweep
 from core.services.takes import audio_key, get_take
 from tests.tools.web_content import WebContent
 
@@ -96,3 +96,31 @@ def test_generations_that_ended_long_ago_are_not_listed(content: WebContent) -> 
     with content.database.transaction() as session:
         session.scalars(select(Job)).one().finished_at = utc_now()
     assert sweep(content.database, content.store) == 1
+
+
+def test_what_dead_writers_left_goes_soon_after_the_end(content: WebContent) -> None:
+    dataset, model = content.dataset(), content.model()
+    ended, other, trained = content.generation(model), content.generation(model, made=2), content.generation(model)
+    training = content.training(dataset, model)
+    best = f"trainings/{training}/best-a.cadenza"
+    content.store.write(best, b"x")
+    kept = [*content.store.files("generations"), *content.store.files("trainings")]
+    with content.database.transaction() as session:
+        for number in (ended, trained):
+            job = session.get_one(Job, session.get_one(Generation, number).job_id)
+            job.finished_at = utc_now()
+        row = session.get_one(Training, training)
+        row.best_key, row.job_id = best, job.id
+    rubbish = [f"generations/{ended}/takes/000001-9-1.mid", f"generations/{ended}/takes/000001-9-2.mid.0a1b.part"]
+    rubbish.append(f"trainings/{training}/resume-1-1-5.bin")
+    running = f"generations/{other}/takes/000007-9-1.mid"
+    for key in [*rubbish, running]:
+        content.store.write(key, b"x")
+    sweeper = EndedSweep(content.database, content.store)
+    assert sweeper.look() == len(rubbish)
+    assert sorted([*content.store.files("generations"), *content.store.files("trainings")]) == sorted([*kept, running])
+    assert sweeper.look() == 0
+
+    content.make_takes(other)
+    assert sweeper.look() == 1
+    assert not content.store.exists(running)

@@ -152,3 +152,9 @@ def workplace(database: Database, store: ArtifactStore, settings: Settings) -> W
 def sqlite_workplace(sqlite_url: str, store: ArtifactStore, settings: Settings) -> Workplace:
     """On SQLite alone, where the database makes no difference."""
     return Workplace(Database(sqlite_url), store, settings)
+
+
+@pytest.fixture(autouse=True)
+def _quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files need not outlive a power cut here, and the disk's pace shall not decide where a unit is interrupted."""
+    monkeypatch.setattr("core.artifacts.os.fsync", lambda descriptor: None)
