@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from core.artifacts import ArtifactStore
 from core.errors import CadenzaError, SupersededError
-from core.models.jobs import JobKind
+from core.models.jobs import Job, JobKind
 from core.models.workers import WorkerState
 from core.queue import lifecycle
-from core.queue.claim import Claim, claim
+from core.queue.claim import Claim, claim, settle_after_claim
 from core.queue.recovery import lose
 from core.records.database import Database
 from core.settings import Settings
@@ -24,7 +24,8 @@ from worker.retries import is_transient, persist
 from worker.tasks.registry import FUNCTIONS, function_of
 from worker.unit_context import Interrupt, UnitContext, UnitInterrupted
 
-Outcome = Callable[[Session], object]
+# Writes how a unit ended; gives the job, locked, where there is one.
+Outcome = Callable[[Session], Job | None]
 _logger = logging.getLogger(__name__)
 
 
@@ -82,17 +83,18 @@ class Runner:
 
         return persist(take, give_up=self._pulse.stopping.is_set)
 
-    def _claim(self, session: Session, idle: bool, done: int = 0) -> Claim | None:
+    def _claim(self, session: Session, idle: bool, done: int = 0, locked: Job | None = None) -> Claim | None:
         """The next unit of the first of the worker's queues that has one; shows the worker as busy or ready.
 
         Args:
             session: a session of `Database.exclusive()`.
             idle: whether the worker is shown as ready already.
             done: units that it has ended in this transaction.
+            locked: their job.
         """
         claimed = None
         if not self._pulse.stopping.is_set():
-            claims = (claim(session, queue, self._presence.name) for queue in self._presence.queues)
+            claims = (claim(session, queue, self._presence.name, locked) for queue in self._presence.queues)
             claimed = next((one for one in claims if one is not None), None)
         if claimed is not None:
             self._presence.show(session, WorkerState.BUSY, claimed.unit_id, done=done)
@@ -109,9 +111,13 @@ class Runner:
             with self._database.exclusive() as session:
                 if progress:
                     lifecycle.save_progress(session, context.unit_id, context.attempt, progress)
-                if outcome is not None:
-                    outcome(session)
-                return self._claim(session, idle=False, done=0 if outcome is None else 1)
+                if outcome is None:
+                    return self._claim(session, idle=False)
+                ended = outcome(session)
+                claimed = self._claim(session, idle=False, done=1, locked=ended)
+                if ended is not None:
+                    settle_after_claim(session, ended, claimed)
+                return claimed
         except DBAPIError:
             context.put_back_progress(progress)
             raise
@@ -130,7 +136,7 @@ class Runner:
             return None
         except Exception as error:  # noqa: BLE001  # whatever a unit raises must end as its job's failure
             return self._failure(context, error)
-        return lambda session: lifecycle.finish(session, unit_id, attempt)
+        return lambda session: lifecycle.finish(session, unit_id, attempt, settle_after=False)
 
     def _failure(self, context: UnitContext, error: Exception) -> Outcome:
         trace = "".join(traceback.format_exception(error))
@@ -140,9 +146,10 @@ class Runner:
         sentence = _sentence_of(error)
         return lambda session: lifecycle.fail(session, context.unit_id, context.attempt, sentence, trace)
 
-    def _lose(self, session: Session, context: UnitContext) -> None:
+    def _lose(self, session: Session, context: UnitContext) -> Job:
         job = lifecycle.lock_job_of(session, context.unit_id)
         lose(session, job, context.unit_id, context.attempt, self._settings.attempts_limit)
+        return job
 
 
 def _sentence_of(error: Exception) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from core.models.base import Base, utc_now
 from core.models.jobs import Job, JobKind, JobState, Queue, Unit, UnitState
-from core.queue.lifecycle import finish
+from core.queue.lifecycle import finish, settle
 from core.records.database import announce, topics_of
 
 
@@ -99,17 +99,18 @@ _START_UNIT = (
 )
 
 
-def claim(session: Session, queue: Queue, worker: str) -> Claim | None:
+def claim(session: Session, queue: Queue, worker: str, locked: Job | None = None) -> Claim | None:
     """Take the best waiting unit of `queue` for `worker`, or None when none waits.
 
     Args:
         session: a session of `Database.exclusive()`; counts of running units would be stale otherwise.
         queue: the queue to serve.
         worker: name of the worker that will run it.
+        locked: a job that this transaction has locked already, such as that of the unit which just ended.
     """
     connection = session.connection()
     while (best := connection.execute(_BEST_UNIT, {"queue": queue.value}).first()) is not None:
-        taken = _take(session, best, worker)
+        taken = _take(session, best, worker, locked)
         if taken is not None:
             connection.execute(_COUNT_TURN, {"queue": queue.value, "owner": best.owner})
             return taken
@@ -122,13 +123,24 @@ def finish_and_claim(session: Session, done: Claim, queue: Queue, worker: str) -
     Raises:
         SupersededError: the finished unit has moved on; nothing is claimed.
     """
-    finish(session, done.unit_id, done.attempt)
-    return claim(session, queue, worker)
+    job = finish(session, done.unit_id, done.attempt, settle_after=False)
+    claimed = claim(session, queue, worker, job)
+    settle_after_claim(session, job, claimed)
+    return claimed
 
 
-def _take(session: Session, best: Row[Any], worker: str) -> Claim | None:
+def settle_after_claim(session: Session, ended: Job, claimed: Claim | None) -> None:
+    """Give the locked job of a unit that ended its state; a job whose next unit was claimed just runs on."""
+    if claimed is None or claimed.job_id != ended.id:
+        settle(session, ended)
+
+
+def _take(session: Session, best: Row[Any], worker: str, locked: Job | None) -> Claim | None:
     # The job's row comes before the unit's everywhere, so that a cancel at the same moment waits and cannot deadlock.
-    job = session.scalars(_LOCK_JOB, {"job_id": best.job_id}).one_or_none()
+    if locked is not None and locked.id == best.job_id:
+        job: Job | None = locked
+    else:
+        job = session.scalars(_LOCK_JOB, {"job_id": best.job_id}).one_or_none()
     now = utc_now()
     row = session.connection().execute(_START_UNIT, {"unit_id": best.id, "by": worker, "now": now}).first()
     if row is None or job is None:  # cancelled or deleted at this very moment

@@ -100,13 +100,19 @@ def mark_progressed(session: Session, unit_id: int, attempt: int) -> None:
     _change(session, unit_id, attempt, progressed=True, strikes=0)
 
 
-def finish(session: Session, unit_id: int, attempt: int) -> Job:
+def finish(session: Session, unit_id: int, attempt: int, settle_after: bool = True) -> Job:
     """The unit is done; the job has succeeded when all of its units are.
+
+    Args:
+        session: a session of `Database.transaction()`.
+        unit_id: the unit.
+        attempt: the attempt that ran it.
+        settle_after: whether the job gets its new state here; else by `core.queue.claim.settle_after_claim`.
 
     Raises:
         SupersededError: the unit has moved on.
     """
-    return _end(session, unit_id, attempt, UnitState.DONE)
+    return _end(session, unit_id, attempt, UnitState.DONE, settle_after)
 
 
 def cancelled(session: Session, unit_id: int, attempt: int) -> Job:

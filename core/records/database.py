@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.changes import ChangeFeed, SilentFeed
@@ -15,6 +17,8 @@ from core.settings import Settings
 
 # One number for the whole of Cadenza: claims (and other decisions that count rows) take turns behind it.
 _CLAIM_LOCK = 0x0CADE2A
+# A connection that was used this short a time ago is taken for alive.
+_REST_SECONDS = 1.0
 
 
 class Database:
@@ -86,11 +90,34 @@ def _create_engine(url: str) -> Engine:
     if parsed.get_backend_name() == "postgresql":
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-        return create_engine(parsed, pool_pre_ping=True, pool_size=10, max_overflow=40)
+        engine = create_engine(parsed, pool_size=10, max_overflow=40)
+        _test_rested(engine)
+        return engine
     engine = create_engine(parsed, connect_args={"timeout": 30}, pool_size=10, max_overflow=90)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _test_rested(engine: Engine) -> None:
+    """Test a connection before its use when it has rested, and replace it when it is dead.
+
+    SQLAlchemy's own `pool_pre_ping` asks before every transaction, which costs a busy worker a tenth of its time.
+    """
+
+    def remember(_connection: Any, record: Any) -> None:
+        record.info["used_at"] = time.monotonic()
+
+    def test(connection: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("used_at", time.monotonic()) < _REST_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
+
+    event.listen(engine, "checkin", remember)
+    event.listen(engine, "checkout", test)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
