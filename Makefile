@@ -51,10 +51,10 @@ fuzz-api: $(VENV)/installed-test ## Ask a running server everything its OpenAPI 
 	$(BIN)/python -m tests.tools.fuzz_api --seconds $(or $(SECONDS),600) --seed $(or $(SEED),0)
 
 requirements: ## Pin all versions anew, with hashes and without any address (needs uv)
-	for set in web cpu gpu test bench; do \
+	for set in web cpu gpu s3 test bench; do \
 	  uv pip compile pyproject.toml requirements/build.in --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	    --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make requirements" \
-	    $$(case $$set in web) ;; test|bench) echo "--extra cpu --extra $$set" ;; *) echo "--extra $$set" ;; esac) \
+	    $$(case $$set in web) ;; s3) echo "--extra s3 --constraint requirements/cpu.txt" ;; test|bench) echo "--extra cpu --extra $$set" ;; *) echo "--extra $$set" ;; esac) \
 	    --output-file requirements/$$set.txt || exit 1; \
 	done
 

@@ -12,7 +12,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from platformdirs import user_data_path
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # A unix socket's path is limited to 104 bytes on macOS and 108 on Linux, the closing zero included.
@@ -30,7 +30,10 @@ class Settings(BaseSettings):
     artifacts_url: str = Field(default="", description="fsspec URL of the artifact store; a local folder when empty.")
     host: str = Field(default="127.0.0.1", description="Address the web server listens on (loopback only).")
     port: int = Field(default=8420, ge=0, le=65535, description="Port; 0 or a taken one means any free port.")
+    web_processes: int = Field(default=1, ge=1, le=64, description="Processes of the web server.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = Field(default="text", description="Logs for people, or a JSON object a line.")
+    metrics_token: SecretStr = Field(default=SecretStr(""), description="Bearer token that /metrics asks for.")
     upload_limit_bytes: int = Field(default=512 * 2**20, description="Largest request body that is accepted.")
     beat_seconds: float = Field(default=1.0, gt=0, description="How often a running unit beats and shows progress.")
     lost_after_seconds: float = Field(default=12.0, gt=0, description="Silence after which a unit is given to others.")

@@ -14,8 +14,11 @@ from webui.api import api
 from webui.assets import assets
 from webui.context import attach_services
 from webui.guards import guard, secret_key
+from webui.metrics import measure_requests
+from webui.operations import bp as operations
 from webui.pages.everything import register_pages
 from webui.problems import handle_problems
+from webui.request_ids import name_requests
 from webui.row_numbers import NumberConverter
 
 
@@ -45,6 +48,8 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     )
     app.url_map.converters["number"] = NumberConverter
     attach_services(app, settings)
+    measure_requests(app)
+    name_requests(app)
     # Before the form tokens are checked: a foreign page is refused for what it is.
     guard(app)
     Bootstrap5(app)
@@ -53,5 +58,6 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     handle_problems(app)
     app.register_blueprint(assets)
     app.register_blueprint(api)
+    app.register_blueprint(operations)
     register_pages(app)
     return app

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request
 
+from webui.operations import OPEN_ENDPOINTS
+
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # A form of another site can send these without asking first; what the API takes cannot be sent that way.
 _FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "text/plain"})
@@ -52,6 +54,8 @@ def secret_key(data_dir: Path) -> str:
 
 
 def _refuse_foreign_host() -> None:
+    if request.endpoint in OPEN_ENDPOINTS:
+        return
     try:
         name = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
     except ValueError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from flask import Flask, current_app, jsonify, render_template, request
+from flask import Flask, current_app, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -62,7 +62,8 @@ def problem_of(error: Exception) -> Problem:
         )
     if isinstance(error, HTTPException) and error.code is not None:
         return Problem(error.code, error.description or error.name)
-    return Problem(500, "Something went wrong in Cadenza itself; the details are in the log of the web server.")
+    where = f", beside the request's id {g.request_id}" if "request_id" in g else ""
+    return Problem(500, f"Something went wrong in Cadenza itself; the details are in the log of the web server{where}.")
 
 
 def wants_json() -> bool:

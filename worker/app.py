@@ -9,11 +9,12 @@ from typing import Any
 
 from celery import Celery
 from celery.app.amqp import AMQP
-from celery.signals import worker_shutting_down
+from celery.signals import setup_logging, worker_shutting_down
 from kombu.connection import Connection
 from sqlalchemy import update
 from sqlalchemy.exc import DBAPIError
 
+from core.logs import configure_logging
 from core.models.jobs import Queue
 from core.models.workers import Worker, WorkerState
 from core.records.database import Database, announce
@@ -69,6 +70,7 @@ def serve(settings: Settings, name: str, queues: Sequence[Queue]) -> int:
     stop = stop_file(settings, name)
     stop.parent.mkdir(parents=True, exist_ok=True)
     stop.unlink(missing_ok=True)
+    setup_logging.connect(lambda **_: configure_logging(settings, f"worker {name}"), weak=False)
     worker_shutting_down.connect(lambda **_: stop.touch(), weak=False)
     worker = make_app(settings).Worker(
         hostname=f"{name}@cadenza",

@@ -6,6 +6,8 @@ import logging
 import os
 from pathlib import Path
 
+import structlog
+
 from core.artifacts import ArtifactStore
 from core.models.jobs import Queue
 from core.models.workers import WorkerState
@@ -14,6 +16,7 @@ from core.records.database import Database
 from core.settings import Settings
 from worker.presence import Presence
 from worker.pulse import Pulse
+from worker.reporting import Reporter
 from worker.retries import persist
 from worker.runner import Runner
 from worker.warm_up import warm_up
@@ -33,6 +36,7 @@ def start_child() -> Runner:
     """Register, take back what an earlier process of this name held, load everything, then show as ready."""
     settings = Settings()
     name = os.environ[NAME_VARIABLE]
+    structlog.contextvars.bind_contextvars(worker=name)
     queues = tuple(Queue(queue) for queue in os.environ[QUEUES_VARIABLE].split(","))
     database = Database.of(settings)
     presence = Presence(name, queues)
@@ -55,5 +59,7 @@ def start_child() -> Runner:
 
     persist(show_ready)
     pulse.loaded.set()
+    reporter = Reporter(database, presence)
+    reporter.start()
     _logger.info("ready on %s", device)
-    return Runner(database, ArtifactStore.of(settings), settings, presence, pulse)
+    return Runner(database, ArtifactStore.of(settings), settings, presence, pulse, tallies=reporter.tallies)

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from core.artifacts import ArtifactStore
 from core.errors import CadenzaError
+from core.logs import configure_logging
 from core.models.jobs import Queue
 from core.queue.recovery import Observer
 from core.queue.waiting import queue_counts
@@ -98,7 +99,7 @@ def main() -> int:
     except CadenzaError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
+    configure_logging(settings, "maintenance")
     Maintenance(settings).run(ended)
     return 0
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 import traceback
 from collections.abc import Callable, Mapping
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
+from structlog.contextvars import bound_contextvars
 
 from core.artifacts import ArtifactStore
 from core.errors import CadenzaError, SupersededError
@@ -16,6 +18,8 @@ from core.models.workers import WorkerState
 from core.queue import lifecycle
 from core.queue.claim import Claim, claim, settle_after_claim
 from core.queue.recovery import lose
+from core.queue.tallies import Outcome as Ending
+from core.queue.tallies import Tallies
 from core.records.database import Database
 from core.settings import Settings
 from worker.presence import Presence
@@ -40,6 +44,7 @@ class Runner:
         presence: Presence,
         pulse: Pulse,
         functions: Mapping[JobKind, str] = FUNCTIONS,
+        tallies: Tallies | None = None,
     ) -> None:
         self._database = database
         self._store = store
@@ -47,6 +52,7 @@ class Runner:
         self._presence = presence
         self._pulse = pulse
         self._functions = functions
+        self._tallies = tallies or Tallies()
 
     def serve(self) -> int:
         """Run units until none waits or the worker stops; how many were run."""
@@ -63,6 +69,10 @@ class Runner:
         return units
 
     def _run(self, claimed: Claim) -> Claim | None:
+        with bound_contextvars(job_id=claimed.job_id, unit_id=claimed.unit_id, attempt=claimed.attempt):
+            return self._run_named(claimed)
+
+    def _run_named(self, claimed: Claim) -> Claim | None:
         context = UnitContext(self._database, self._store, self._settings, claimed)
         self._pulse.attach(context)
         try:
@@ -125,17 +135,27 @@ class Runner:
     def _outcome_of(self, context: UnitContext) -> Outcome | None:
         """Run the unit's function; what shall be written about it, or None when it is no longer ours."""
         unit_id, attempt = context.unit_id, context.attempt
+        kind, began = context.claim.kind, time.monotonic()
+
+        def count(ending: Ending, reason: str = "") -> None:
+            self._tallies.add(kind, ending, time.monotonic() - began, reason)
+
         try:
             function_of(context.claim.kind, self._functions)(context)
         except UnitInterrupted as interrupted:
             if interrupted.reason is Interrupt.SUPERSEDED:
+                count(Ending.LOST, "superseded")
                 return None
+            count(Ending.GIVEN_BACK)
             return lambda session: lifecycle.release(session, unit_id, attempt)
         except SupersededError as error:
             _logger.warning("%s", error)
+            count(Ending.LOST, "superseded")
             return None
         except Exception as error:  # noqa: BLE001  # whatever a unit raises must end as its job's failure
+            count(Ending.FAILED, type(error).__name__)
             return self._failure(context, error)
+        count(Ending.DONE)
         return lambda session: lifecycle.finish(session, unit_id, attempt, settle_after=False)
 
     def _failure(self, context: UnitContext, error: Exception) -> Outcome:

@@ -8,9 +8,11 @@ import time
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_process_init
+from celery.signals import setup_logging, worker_process_init
 
-from worker.child import start_child
+from core.logs import configure_logging
+from core.settings import Settings
+from worker.child import NAME_VARIABLE, start_child
 from worker.names import TICKET_TASK
 from worker.runner import Runner
 
@@ -29,11 +31,17 @@ def _start(**_: Any) -> None:
         os._exit(1)
 
 
+def _log(**_: Any) -> None:
+    configure_logging(Settings(), f"worker {os.environ.get(NAME_VARIABLE, '')}")
+
+
 def _ticket(queue: str = "", job_id: int = 0) -> int:
     """Run what waits; the arguments are for people who watch. Returns how many units were run."""
     _logger.debug("a ticket for the queue %s, sent for job %d", queue, job_id)
     return _child[0].serve()
 
 
+# Celery's own logging stays off as soon as somebody listens here.
+setup_logging.connect(_log, weak=False)
 worker_process_init.connect(_start, weak=False)
 shared_task(name=TICKET_TASK, ignore_result=True)(_ticket)

@@ -24,7 +24,11 @@ class WorkerState(StrEnum):
 
 
 class Worker(Base):
-    """One worker: a Celery parent with one child that runs units."""
+    """One worker: a Celery parent with one child that runs units.
+
+    `figures` is what it last measured of its machine: a `core.machine.MachineFigures`. `busy_seconds` is the time that
+    it spent on units in all.
+    """
 
     __tablename__ = "worker"
 
@@ -38,6 +42,8 @@ class Worker(Base):
     stop_requested: Mapped[bool] = mapped_column(default=False)
     unit_id: Mapped[int | None]
     units_done: Mapped[int] = mapped_column(default=0)
+    busy_seconds: Mapped[float] = mapped_column(default=0.0)
+    figures: Mapped[dict[str, Any]] = mapped_column(default=dict)
     started_at: Mapped[datetime] = mapped_column(default=utc_now)
     beat: Mapped[int] = mapped_column(default=0)
     seen_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -14,10 +14,11 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from core.errors import SupersededError
-from core.models.jobs import Job, Queue, Unit, UnitState
+from core.models.jobs import Job, JobKind, Queue, Unit, UnitState
 from core.models.workers import Worker, WorkerState
 from core.queue.lifecycle import fail, give_back, lock_job_of
 from core.queue.logs import log
+from core.queue.tallies import Outcome, Tallies, store_tallies
 from core.records.database import Database, announce
 
 _K = TypeVar("_K", int, str)
@@ -88,6 +89,7 @@ class Observer:
                 if still_silent is None:
                     return False
                 lose(session, job, unit_id, attempt, self.attempts_limit)
+                _count_lost(session, [job.kind])
             except SupersededError:
                 return False
         return True
@@ -133,11 +135,22 @@ def free_units_of(session: Session, worker: str, attempts_limit: int) -> list[in
         .where(Unit.queue.in_(list(Queue)), Unit.state == UnitState.RUNNING, Unit.worker == worker)
         .order_by(Unit.job_id)
     ).all()
-    freed = []
+    freed, kinds = [], []
     for unit_id, attempt in held:
         try:
-            lose(session, lock_job_of(session, unit_id), unit_id, attempt, attempts_limit)
+            job = lock_job_of(session, unit_id)
+            lose(session, job, unit_id, attempt, attempts_limit)
         except SupersededError:
             continue
         freed.append(unit_id)
+        kinds.append(job.kind)
+    _count_lost(session, kinds)
     return freed
+
+
+def _count_lost(session: Session, kinds: list[JobKind]) -> None:
+    # Last in its transaction: all who count write the same few rows, and none waits for another lock while it does.
+    lost = Tallies()
+    for kind in kinds:
+        lost.add(kind, Outcome.LOST, 0.0, "worker")
+    store_tallies(session, lost.take()[1])

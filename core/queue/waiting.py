@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
+from core.models.base import utc_now
 from core.models.jobs import Job, JobState, Queue, Unit, UnitState
 from core.models.workers import Worker, WorkerState
 
@@ -62,6 +63,19 @@ def queue_counts(session: Session) -> dict[Queue, QueueCounts]:
         )
         for queue in Queue
     }
+
+
+def oldest_waiting_seconds(session: Session) -> dict[Queue, float]:
+    """How long the oldest job with a waiting unit has been there, s, for each queue where one waits."""
+    waits = exists().where(Unit.job_id == Job.id, Unit.state == UnitState.WAITING)
+    rows = session.execute(
+        select(Job.queue, func.min(Job.created_at))
+        .where(Job.state.in_((JobState.QUEUED, JobState.RUNNING)), waits)
+        .group_by(Job.queue)
+    ).all()
+    now = utc_now()
+    # Clocks of hosts may differ: nothing has waited for less than no time.
+    return {queue: max((now - since).total_seconds(), 0.0) for queue, since in rows}
 
 
 def _why_nobody(job: Job, states: set[WorkerState]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import os
+import shutil
 import socket
 import sys
 import time
@@ -12,8 +14,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
 
 from core.errors import CadenzaError
+from core.logs import configure_logging
 from core.settings import Settings
 
 # Every open page that listens for changes holds a thread; threads are made only when needed.
@@ -35,9 +39,21 @@ def serve(settings: Settings) -> None:
     Raises:
         CadenzaError: the host is not this machine's own; there are no accounts yet.
     """
+    configure_logging(settings, "web")
+    _share_metrics(settings)
     port = _choose_port(settings)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     _Server(settings, f"{host}:{port}", f"http://{host}:{port}").run()
+
+
+class _RootLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """Leaves the server's lines to the part's own logging."""
+
+    def setup(self, cfg: Any) -> None:
+        """Add no handlers of its own; `configure_logging` has made one for all."""
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
 
 
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -50,7 +66,8 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def load_config(self) -> None:
         options: dict[str, Any] = {
             "bind": self._bind,
-            "workers": 1,
+            "workers": self._settings.web_processes,
+            "logger_class": _RootLogger,
             "worker_class": "gthread",
             "threads": _THREADS,
             "worker_connections": 4 * _THREADS,
@@ -59,9 +76,9 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "timeout": 60,
             "graceful_timeout": _GRACE_SECONDS,
             "loglevel": self._settings.log_level.lower(),
-            "errorlog": "-",
             "control_socket_disable": True,
             "when_ready": self._tell_address,
+            "child_exit": _forget_process,
         }
         for name, value in options.items():
             self.cfg.set(name, value)
@@ -77,6 +94,22 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         aside = path.with_suffix(".part")
         aside.write_text(self._address)
         aside.replace(path)
+
+
+def _share_metrics(settings: Settings) -> None:
+    """Name the folder in which the web processes count together, empty at first; before their library is imported."""
+    folder = settings.run_dir / f"metrics-{os.getpid()}"
+    for old in settings.run_dir.glob("metrics-*"):
+        if not Path(f"/proc/{old.name.partition('-')[2]}").exists():
+            shutil.rmtree(old, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+
+
+def _forget_process(_server: object, worker: Any) -> None:
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # theirs
 
 
 def _choose_port(settings: Settings) -> int:
