@@ -51,6 +51,10 @@ class AccessError(CadenzaError):
     """The one who asks may not do this; the message says who may. Answered as HTTP 403."""
 
 
+class LimitError(ConflictError):
+    """An owner has as much as an administrator allows; the message says which limit and when it frees. HTTP 409."""
+
+
 class MidiError(CadenzaError):
     """A MIDI file cannot be used; the message says why."""
 

@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     lost_after_seconds: float = Field(default=12.0, gt=0, description="Silence after which a unit is given to others.")
     cancel_grace_seconds: float = Field(default=8.0, gt=0, description="Time to stop before the process is replaced.")
     resume_point_seconds: float = Field(default=45.0, gt=0, description="Longest time between two resume points.")
+    yield_after_seconds: float = Field(
+        default=1800.0, ge=0, description="Wait of another owner's job after which a training yields; 0 for never."
+    )
     attempts_limit: int = Field(default=3, ge=1, description="Attempts without progress before a unit fails.")
 
     @property

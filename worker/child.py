@@ -62,4 +62,6 @@ def start_child() -> Runner:
     reporter = Reporter(database, presence)
     reporter.start()
     _logger.info("ready on %s", device)
-    return Runner(database, ArtifactStore.of(settings), settings, presence, pulse, tallies=reporter.tallies)
+    return Runner(
+        database, ArtifactStore.of(settings), settings, presence, pulse, tallies=reporter.tallies, device=device
+    )

@@ -17,9 +17,13 @@ from sqlalchemy.exc import DBAPIError
 from core.artifacts import ArtifactStore
 from core.errors import CadenzaError
 from core.logs import configure_logging
+from core.models.base import utc_now
 from core.models.jobs import Queue
+from core.queue.control import anything_due, start_due
+from core.queue.limits import block_spent
 from core.queue.recovery import Observer
 from core.queue.waiting import queue_counts
+from core.queue.yielding import Yielding
 from core.records.database import Database
 from core.records.schema import require_current
 from core.services.datasets import sweep_datasets
@@ -32,6 +36,7 @@ from worker.tickets import Tickets
 _LOOK_SECONDS = 1.0
 _TIDY_SECONDS = 10.0
 _HOUR_SECONDS = 3600.0
+_LIMITS_SECONDS = 30.0
 _logger = logging.getLogger(__name__)
 
 
@@ -43,9 +48,10 @@ class Maintenance:
         self._store = ArtifactStore.of(settings)
         self._tickets = Tickets(settings)
         self._observer = Observer(self._database, settings.lost_after_seconds, settings.attempts_limit, clock)
+        self._yielding = Yielding(self._database, settings.yield_after_seconds, clock)
         self._clock = clock
         self._ended_sweep = EndedSweep(self._database, self._store)
-        self._clean_at = self._tidy_at = clock()
+        self._clean_at = self._tidy_at = self._limits_at = clock()
 
     def run(self, ended: threading.Event) -> None:
         """Make rounds until `ended` is set, whatever is away meanwhile."""
@@ -66,6 +72,12 @@ class Maintenance:
             _logger.warning("units %s went back to the queue: their workers fell silent", list(recovered.units))
         if recovered.workers:
             _logger.warning("workers %s are gone", list(recovered.workers))
+        self._start_due()
+        self._yielding.look()
+        if self._clock() >= self._limits_at:
+            self._limits_at = self._clock() + _LIMITS_SECONDS
+            with self._database.transaction() as session:
+                block_spent(session)
         self._top_up()
         if self._clock() >= self._tidy_at:
             self._tidy_at = self._clock() + _TIDY_SECONDS
@@ -75,6 +87,13 @@ class Maintenance:
             delete_stale(self._database, self._store)
             sweep_datasets(self._database, self._store)
             sweep(self._database, self._store)
+
+    def _start_due(self) -> None:
+        with self._database.reading() as session:
+            if not anything_due(session, utc_now()):
+                return
+        with self._database.transaction() as session:
+            start_due(session, utc_now())
 
     def _top_up(self) -> None:
         with self._database.reading() as session:

@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from core.errors import SupersededError
-from core.models.jobs import Job
+from core.models.jobs import Job, Unit
+from core.models.queues import QueueControl
 from core.models.workers import WorkerState
 from core.queue import lifecycle
 from core.records.database import Database
@@ -29,6 +30,12 @@ _WATCH_SECONDS = 0.1
 # Everything that `cadenza up` started shall be gone 10 s after Ctrl-C.
 _STOP_GRACE_SECONDS = 4.0
 _LAST_WORDS_SECONDS = 1.5
+_FLAGS = (
+    select(Job.cancel_requested, Job.paused, Unit.yield_requested, QueueControl.stop_running)
+    .join(Unit, Unit.job_id == Job.id)
+    .outerjoin(QueueControl, (QueueControl.queue == Job.queue) & QueueControl.paused)
+    .where(Job.id == bindparam("job_id"), Unit.id == bindparam("unit_id"))
+)
 _logger = logging.getLogger(__name__)
 
 
@@ -130,11 +137,13 @@ class Pulse:
             raise
 
     def _read_flags(self, session: Session, context: UnitContext) -> None:
-        flags = session.execute(select(Job.cancel_requested, Job.paused).where(Job.id == context.job_id)).one()
+        flags = session.execute(_FLAGS, {"job_id": context.job_id, "unit_id": context.unit_id}).one()
         if flags.cancel_requested:
             context.interrupt(Interrupt.CANCEL)
-        elif flags.paused:
+        elif flags.paused or flags.stop_running:
             context.interrupt(Interrupt.PAUSE)
+        elif flags.yield_requested:
+            context.interrupt(Interrupt.YIELD)
         else:
             context.withdraw_pause()
 

@@ -17,9 +17,11 @@ from core.models.jobs import Job, JobKind
 from core.models.workers import WorkerState
 from core.queue import lifecycle
 from core.queue.claim import Claim, claim, settle_after_claim
+from core.queue.limits import is_gpu, record_gpu_use
 from core.queue.recovery import lose
 from core.queue.tallies import Outcome as Ending
 from core.queue.tallies import Tallies
+from core.queue.yielding import yield_turn
 from core.records.database import Database
 from core.settings import Settings
 from worker.presence import Presence
@@ -45,6 +47,7 @@ class Runner:
         pulse: Pulse,
         functions: Mapping[JobKind, str] = FUNCTIONS,
         tallies: Tallies | None = None,
+        device: str = "CPU",
     ) -> None:
         self._database = database
         self._store = store
@@ -53,6 +56,7 @@ class Runner:
         self._pulse = pulse
         self._functions = functions
         self._tallies = tallies or Tallies()
+        self._on_gpu = is_gpu(device)
 
     def serve(self) -> int:
         """Run units until none waits or the worker stops; how many were run."""
@@ -124,6 +128,8 @@ class Runner:
                 if outcome is None:
                     return self._claim(session, idle=False)
                 ended = outcome(session)
+                if self._on_gpu:
+                    record_gpu_use(session, context.claim, context.elapsed_seconds)
                 claimed = self._claim(session, idle=False, done=1, locked=ended)
                 if ended is not None:
                     settle_after_claim(session, ended, claimed)
@@ -147,6 +153,8 @@ class Runner:
                 count(Ending.LOST, "superseded")
                 return None
             count(Ending.GIVEN_BACK)
+            if interrupted.reason is Interrupt.YIELD:
+                return lambda session: yield_turn(session, unit_id, attempt)
             return lambda session: lifecycle.release(session, unit_id, attempt)
         except SupersededError as error:
             _logger.warning("%s", error)
@@ -168,7 +176,7 @@ class Runner:
 
     def _lose(self, session: Session, context: UnitContext) -> Job:
         job = lifecycle.lock_job_of(session, context.unit_id)
-        lose(session, job, context.unit_id, context.attempt, self._settings.attempts_limit)
+        lose(session, job, context.unit_id, context.attempt, self._settings.attempts_limit, count_gpu=False)
         return job
 
 

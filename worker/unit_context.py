@@ -22,6 +22,7 @@ from core.settings import Settings
 class Interrupt(IntEnum):
     """Why a unit shall stop; a higher one replaces a lower one."""
 
+    YIELD = 0
     PAUSE = 1
     CANCEL = 2
     STOP = 3
@@ -51,6 +52,7 @@ class UnitContext:
         self.job_id = claim.job_id
         self.attempt = claim.attempt
         self.payload = claim.payload
+        self._began = time.monotonic()
         self._lock = threading.Lock()
         self._progress: lifecycle.Progress = {}
         self._interrupt: Interrupt | None = None
@@ -96,6 +98,11 @@ class UnitContext:
         with self._lock:
             self._progress.update({name: value for name, value in changes.items() if value is not None})  # type: ignore[typeddict-item]  # the names are those of Progress
 
+    @property
+    def elapsed_seconds(self) -> float:
+        """Time since the unit was claimed, by this host's own clock."""
+        return time.monotonic() - self._began
+
     def take_progress(self) -> lifecycle.Progress:
         """What was remembered since the last call; the caller writes it."""
         with self._lock:
@@ -115,9 +122,9 @@ class UnitContext:
             self._interrupt = reason if self._interrupt is None else max(self._interrupt, reason)
 
     def withdraw_pause(self) -> None:
-        """Forget a pause that was taken back before the function saw it."""
+        """Forget a pause, or a wish to yield, that was taken back before the function saw it."""
         with self._lock:
-            if self._interrupt is Interrupt.PAUSE:
+            if self._interrupt in (Interrupt.YIELD, Interrupt.PAUSE):
                 self._interrupt = self._interrupted_at = None
 
     @property

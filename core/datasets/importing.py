@@ -76,6 +76,7 @@ class Imported:
     rejected: list[tuple[str, str]] = field(default_factory=list)
     doubles: int = 0
     statistics: dict[str, Any] = field(default_factory=dict)
+    stored_bytes: int = 0
 
     @property
     def content_hash(self) -> str:
@@ -151,6 +152,7 @@ def import_files(
             [piece.digest for piece in imported.pieces], [piece.known.split for piece in imported.pieces]
         )
         _store_corpus(store, imported, columns)
+    imported.stored_bytes = store.size(imported.originals_key) + store.size(imported.corpus_key)
     totals = [
         PieceTotals(split, piece.notes_count, piece.events_count, piece.seconds)
         for piece, split in zip(imported.pieces, imported.splits, strict=True)

@@ -51,6 +51,7 @@ def record_import(session: Session, dataset_id: int, imported: Imported) -> None
     dataset.statistics = imported.statistics
     dataset.corpus_key = imported.corpus_key
     dataset.originals_key = imported.originals_key
+    dataset.stored_bytes = imported.stored_bytes
     dataset.ready = True
 
 

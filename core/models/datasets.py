@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.models.base import NEVER_REUSE_IDS, Base, utc_now
@@ -37,6 +37,7 @@ class Dataset(Base):
     statistics: Mapped[dict[str, Any]] = mapped_column(default=dict)
     corpus_key: Mapped[str] = mapped_column(Text, default="")
     originals_key: Mapped[str] = mapped_column(Text, default="")
+    stored_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     job: Mapped[Job | None] = relationship()

@@ -34,6 +34,7 @@ class Generation(Base):
     primer_title: Mapped[str] = mapped_column(Text, default="")
     takes_total: Mapped[int]
     takes_done: Mapped[int] = mapped_column(default=0)
+    stored_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     notes_per_second: Mapped[float | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
@@ -44,6 +45,7 @@ class Generation(Base):
         Index("ix_generation_job_id", "job_id"),
         Index("ix_generation_model_id", "model_id"),
         Index("ix_generation_created_at", "created_at"),
+        Index("ix_generation_owner", "owner"),
         Index("ix_generation_primer_key", "primer_key"),
         NEVER_REUSE_IDS,
     )

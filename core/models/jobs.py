@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Enum, ForeignKey, Index, Text
+from sqlalchemy import Enum, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.models.base import NEVER_REUSE_IDS, Base, utc_now
@@ -38,7 +38,7 @@ class JobState(StrEnum):
 
 
 class UnitState(StrEnum):
-    """Where a unit stands; `held` is waiting while its job is paused."""
+    """Where a unit stands; `held` is waiting while its job is paused or its time has not come."""
 
     WAITING = "waiting"
     HELD = "held"
@@ -69,7 +69,11 @@ def text_enum(cls: type[StrEnum]) -> Enum:
 
 
 class Job(Base):
-    """What a user asked for, from submission to its end."""
+    """What a user asked for, from submission to its end.
+
+    `position` orders the jobs of one owner; it begins as the job's number. While `not_before` is set, the job's units
+    are held; the maintenance process clears it when its time has come.
+    """
 
     __tablename__ = "job"
 
@@ -82,6 +86,8 @@ class Job(Base):
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     queue: Mapped[Queue] = mapped_column(text_enum(Queue))
     priority: Mapped[int] = mapped_column(default=0)
+    position: Mapped[float] = mapped_column(default=0.0)
+    not_before: Mapped[datetime | None]
     request: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     started_at: Mapped[datetime | None]
@@ -105,7 +111,13 @@ class Job(Base):
         Index("ix_job_kind_id", "kind", "id"),
         Index("ix_job_owner_id", "owner", "id"),
         Index("ix_job_retry_of_id", "retry_of_id"),
-        Index("ix_job_queue_state_priority_id", "queue", "state", "priority", "id"),
+        Index("ix_job_waiting", "queue", "state", "priority", "owner", "position", "id"),
+        Index(
+            "ix_job_not_before",
+            "not_before",
+            sqlite_where=text("not_before IS NOT NULL"),
+            postgresql_where=text("not_before IS NOT NULL"),
+        ),
         NEVER_REUSE_IDS,
     )
 
@@ -115,7 +127,9 @@ class Unit(Base):
 
     `attempt` grows with every claim and guards every write of the worker that holds the unit. `strikes` counts
     attempts that ended without a resume point or a take; `beat` is a counter that grows while the unit runs, so that
-    silence can be judged by one observer's own clock.
+    silence can be judged by one observer's own clock. `work` is an amount in a measure of its kind of job (notes to
+    compose, operations to compute), from which times are estimated. `yield_requested` asks a running unit to give its
+    device to others and to wait for its next turn.
     """
 
     __tablename__ = "unit"
@@ -132,6 +146,8 @@ class Unit(Base):
     attempt: Mapped[int] = mapped_column(default=0)
     strikes: Mapped[int] = mapped_column(default=0)
     progressed: Mapped[bool] = mapped_column(default=False)
+    yield_requested: Mapped[bool] = mapped_column(default=False)
+    work: Mapped[float] = mapped_column(default=1.0)
     worker: Mapped[str] = mapped_column(Text, default="")
     beat: Mapped[int] = mapped_column(default=0)
     claimed_at: Mapped[datetime | None]
@@ -148,13 +164,17 @@ class Unit(Base):
 
 
 class OwnerTurn(Base):
-    """When an owner was last served by a queue: a counter, so that the one who waited longest comes next."""
+    """When an owner was last served by a queue: a counter, so that the one who waited longest comes next.
+
+    `blocked` keeps the owner from being served: the hours of GPU of this week are used up.
+    """
 
     __tablename__ = "owner_turn"
 
     queue: Mapped[Queue] = mapped_column(text_enum(Queue), primary_key=True)
     owner: Mapped[str] = mapped_column(Text, primary_key=True)
     served: Mapped[int] = mapped_column(default=0)
+    blocked: Mapped[bool] = mapped_column(default=False)
 
     __table_args__ = (Index("ix_owner_turn_queue_served", "queue", "served"),)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.models.base import NEVER_REUSE_IDS, Base, utc_now
@@ -32,6 +32,7 @@ class Model(Base):
     content_hash: Mapped[str] = mapped_column(Text)
     checkpoint_key: Mapped[str] = mapped_column(Text)
     last_checkpoint_key: Mapped[str] = mapped_column(Text, default="")
+    stored_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     origin: Mapped[str] = mapped_column(Text, default="trained")
     dataset_name: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

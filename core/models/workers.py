@@ -24,7 +24,7 @@ class WorkerState(StrEnum):
 
 
 class Worker(Base):
-    """One worker: a Celery parent with one child that runs units.
+    """One worker: a Celery parent with one child that runs units. A `draining` one takes nothing new.
 
     `figures` is what it last measured of its machine: a `core.machine.MachineFigures`. `busy_seconds` is the time that
     it spent on units in all.
@@ -40,6 +40,7 @@ class Worker(Base):
     version: Mapped[str] = mapped_column(Text, default="")
     state: Mapped[WorkerState] = mapped_column(text_enum(WorkerState), default=WorkerState.STARTING)
     stop_requested: Mapped[bool] = mapped_column(default=False)
+    draining: Mapped[bool] = mapped_column(default=False)
     unit_id: Mapped[int | None]
     units_done: Mapped[int] = mapped_column(default=0)
     busy_seconds: Mapped[float] = mapped_column(default=0.0)

@@ -2,6 +2,7 @@
 
 Priority first; then the owner with the fewest running units of the queue, so that one person's ten thousand seeds
 never hold up another's eight; then the owner who has waited longest since being served; then that owner's own order.
+Owners at their limit are passed over, a paused queue gives nothing, and a drained worker gets nothing.
 """
 
 from __future__ import annotations
@@ -34,12 +35,17 @@ class Claim:
 
 
 # Each step of the recursion jumps to the next owner in the index ix_unit_claim, so that the cost grows with the number
-# of owners who wait and not with the number of their units.
+# of owners who wait and not with the number of their units. A row without a unit says that nobody of this priority may
+# be served now; no row, that nothing waits (or that the queue is paused, or the worker drained).
 _BEST_UNIT = text(
     """
     WITH RECURSIVE
     top AS (
-        SELECT priority FROM unit WHERE queue = :queue AND state = 'waiting' ORDER BY priority DESC LIMIT 1
+        SELECT priority FROM unit
+        WHERE queue = :queue AND state = 'waiting' AND priority < :below
+        AND NOT EXISTS (SELECT 1 FROM queue_control WHERE queue = :queue AND paused)
+        AND NOT EXISTS (SELECT 1 FROM worker WHERE name = :worker AND draining)
+        ORDER BY priority DESC LIMIT 1
     ),
     waiting(owner) AS (
         SELECT (
@@ -56,28 +62,38 @@ _BEST_UNIT = text(
         ) FROM waiting WHERE waiting.owner IS NOT NULL
     ),
     running AS (
-        SELECT owner, count(*) AS units FROM unit WHERE queue = :queue AND state = 'running' GROUP BY owner
+        SELECT owner, count(*) AS everywhere, sum(CASE WHEN queue = :queue THEN 1 ELSE 0 END) AS here
+        FROM unit WHERE queue IN ('training', 'generation', 'light') AND state = 'running' GROUP BY owner
     ),
     next AS (
         SELECT waiting.owner
         FROM waiting
         LEFT JOIN running ON running.owner = waiting.owner
         LEFT JOIN owner_turn ON owner_turn.queue = :queue AND owner_turn.owner = waiting.owner
+        LEFT JOIN person_limit AS own ON own.owner = waiting.owner
+        LEFT JOIN person_limit AS everybody ON everybody.owner = '' AND own.owner IS NULL
         WHERE waiting.owner IS NOT NULL
-        ORDER BY coalesce(running.units, 0), coalesce(owner_turn.served, 0), waiting.owner
+        AND NOT coalesce(owner_turn.blocked, FALSE)
+        AND coalesce(running.everywhere, 0) < coalesce(own.running_units, everybody.running_units, 2147483647)
+        ORDER BY coalesce(running.here, 0), coalesce(owner_turn.served, 0), waiting.owner
         LIMIT 1
+    ),
+    best AS (
+        SELECT id, job_id, owner FROM unit
+        WHERE queue = :queue AND state = 'waiting'
+        AND priority = (SELECT priority FROM top) AND owner = (SELECT owner FROM next)
+        ORDER BY position, id LIMIT 1
     )
-    SELECT id, job_id, owner FROM unit
-    WHERE queue = :queue AND state = 'waiting'
-    AND priority = (SELECT priority FROM top) AND owner = (SELECT owner FROM next)
-    ORDER BY position, id LIMIT 1
+    SELECT top.priority, best.id, best.job_id, best.owner FROM top LEFT JOIN best ON TRUE
     """
 )
+# Above any priority that a job can have.
+_ANY_PRIORITY = 2**31 - 1
 
 _COUNT_TURN = text(
     """
-    INSERT INTO owner_turn (queue, owner, served)
-    SELECT CAST(:queue AS VARCHAR), CAST(:owner AS VARCHAR), coalesce(max(served), 0) + 1
+    INSERT INTO owner_turn (queue, owner, blocked, served)
+    SELECT CAST(:queue AS VARCHAR), CAST(:owner AS VARCHAR), FALSE, coalesce(max(served), 0) + 1
     FROM owner_turn WHERE queue = CAST(:queue AS VARCHAR)
     ON CONFLICT (queue, owner) DO UPDATE SET served = excluded.served
     """
@@ -92,6 +108,7 @@ _START_UNIT = (
         state=UnitState.RUNNING,
         attempt=Unit.attempt + 1,
         progressed=False,
+        yield_requested=False,
         worker=bindparam("by"),
         claimed_at=bindparam("now"),
     )
@@ -100,7 +117,7 @@ _START_UNIT = (
 
 
 def claim(session: Session, queue: Queue, worker: str, locked: Job | None = None) -> Claim | None:
-    """Take the best waiting unit of `queue` for `worker`, or None when none waits.
+    """Take the best waiting unit of `queue` for `worker`; None when none may start: a pause, a drained worker, limits.
 
     Args:
         session: a session of `Database.exclusive()`; counts of running units would be stale otherwise.
@@ -109,10 +126,14 @@ def claim(session: Session, queue: Queue, worker: str, locked: Job | None = None
         locked: a job that this transaction has locked already, such as that of the unit which just ended.
     """
     connection = session.connection()
-    while (best := connection.execute(_BEST_UNIT, {"queue": queue.value}).first()) is not None:
+    wanted: dict[str, Any] = {"queue": queue.value, "worker": worker, "below": _ANY_PRIORITY}
+    while (best := connection.execute(_BEST_UNIT, wanted).first()) is not None:
+        if best.id is None:  # all who wait at this priority have reached a limit: on with the next lower one
+            wanted["below"] = best.priority
+            continue
         taken = _take(session, best, worker, locked)
         if taken is not None:
-            connection.execute(_COUNT_TURN, {"queue": queue.value, "owner": best.owner})
+            count_turn(session, queue, best.owner)
             return taken
     return None
 
@@ -133,6 +154,11 @@ def settle_after_claim(session: Session, ended: Job, claimed: Claim | None) -> N
     """Give the locked job of a unit that ended its state; a job whose next unit was claimed just runs on."""
     if claimed is None or claimed.job_id != ended.id:
         settle(session, ended)
+
+
+def count_turn(session: Session, queue: Queue, owner: str) -> None:
+    """Say that an owner's turn has been: among owners with as few running units, all others come first now."""
+    session.connection().execute(_COUNT_TURN, {"queue": queue.value, "owner": owner})
 
 
 def _take(session: Session, best: Row[Any], worker: str, locked: Job | None) -> Claim | None:

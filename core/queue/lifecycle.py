@@ -162,7 +162,8 @@ def give_back(session: Session, job: Job, unit_id: int, attempt: int, strikes: i
     if job.cancel_requested or job.error:  # an error means that another unit has failed, and the job with it
         values = {"state": UnitState.CANCELLED, "finished_at": utc_now()}
     else:
-        values = {"state": UnitState.HELD if job.paused else UnitState.WAITING, "worker": "", "claimed_at": None}
+        waits = UnitState.HELD if job.paused or job.not_before is not None else UnitState.WAITING
+        values = {"state": waits, "worker": "", "claimed_at": None, "yield_requested": False}
     if strikes is not None:
         values["strikes"] = strikes
     _change(session, unit_id, attempt, **values)

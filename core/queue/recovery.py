@@ -14,9 +14,11 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from core.errors import SupersededError
+from core.models.base import utc_now
 from core.models.jobs import Job, JobKind, Queue, Unit, UnitState
 from core.models.workers import Worker, WorkerState
 from core.queue.lifecycle import fail, give_back, lock_job_of
+from core.queue.limits import GPU_QUEUES, add_gpu_seconds, is_gpu
 from core.queue.logs import log
 from core.queue.tallies import Outcome, Tallies, store_tallies
 from core.records.database import Database, announce
@@ -108,13 +110,23 @@ class Observer:
         return changed is not None
 
 
-def lose(session: Session, job: Job, unit_id: int, attempt: int, attempts_limit: int) -> None:
+def lose(
+    session: Session, job: Job, unit_id: int, attempt: int, attempts_limit: int, *, count_gpu: bool = True
+) -> None:
     """End an attempt whose worker died: back to the queue, or failed after too many strikes. `job` is locked.
+
+    The time for which it held a GPU is counted here, unless the worker itself lives and counts it (`count_gpu`).
 
     Raises:
         SupersededError: the unit has moved on.
     """
-    row = session.execute(select(Unit.strikes, Unit.progressed, Unit.worker).where(Unit.id == unit_id)).one()
+    row = session.execute(
+        select(Unit.strikes, Unit.progressed, Unit.worker, Unit.queue, Unit.owner, Unit.claimed_at, Worker.device)
+        .outerjoin(Worker, Worker.name == Unit.worker)
+        .where(Unit.id == unit_id)
+    ).one()
+    if count_gpu and row.claimed_at is not None and row.queue in GPU_QUEUES and is_gpu(row.device or ""):
+        add_gpu_seconds(session, row.owner, (utc_now() - row.claimed_at).total_seconds())
     strikes = 0 if row.progressed else row.strikes + 1
     if strikes >= attempts_limit and not job.cancel_requested:
         sentence = (

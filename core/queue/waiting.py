@@ -8,16 +8,19 @@ from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from core.models.base import utc_now
-from core.models.jobs import Job, JobState, Queue, Unit, UnitState
+from core.models.jobs import Job, JobState, OwnerTurn, Queue, Unit, UnitState
+from core.models.queues import QueueControl
 from core.models.workers import Worker, WorkerState
+from core.queue.limits import count_running, gpu_hours, gpu_sentence, limits_of
 
-# Beyond this many the exact number helps nobody, and counting it would cost.
+# Beyond this many the exact number helps nobody.
 _MOST_COUNTED = 1000
+_WORKING = frozenset({WorkerState.READY, WorkerState.BUSY})
 
 
 @dataclass(frozen=True, slots=True)
 class QueueCounts:
-    """Open units of one queue, and the workers that serve it (ready or busy)."""
+    """Open units of one queue, and the workers that serve it (ready or busy, not drained)."""
 
     waiting: int
     held: int
@@ -31,14 +34,9 @@ def why_waiting(session: Session, job: Job) -> str:
         return ""
     if job.paused:
         return "paused"
-    states = {worker.state for worker in _workers(session) if job.queue.value in worker.queues}
-    if not states & {WorkerState.READY, WorkerState.BUSY}:
-        return _why_nobody(job, states)
-    before = _jobs_before(session, job)
-    if before:
-        number = f"{before:,}" if before <= _MOST_COUNTED else f"more than {_MOST_COUNTED:,}"
-        return f"{number} {'job' if before == 1 else 'jobs'} before it"
-    return "next" if WorkerState.READY in states else f"the workers of the queue '{job.queue}' are busy"
+    if job.not_before is not None:
+        return f"starts on {job.not_before:%Y-%m-%d} at {job.not_before:%H:%M} UTC"
+    return _why_not_served(session, job) or _why_held_back(session, job) or _why_its_turn_has_not_come(session, job)
 
 
 def queue_counts(session: Session) -> dict[Queue, QueueCounts]:
@@ -51,7 +49,7 @@ def queue_counts(session: Session) -> dict[Queue, QueueCounts]:
     units = {(queue, state): count for queue, state, count in rows}
     serving: dict[str, int] = {}
     for worker in _workers(session):
-        if worker.state in {WorkerState.READY, WorkerState.BUSY}:
+        if worker.state in _WORKING and not worker.draining:
             for name in worker.queues:
                 serving[name] = serving.get(name, 0) + 1
     return {
@@ -78,28 +76,87 @@ def oldest_waiting_seconds(session: Session) -> dict[Queue, float]:
     return {queue: max((now - since).total_seconds(), 0.0) for queue, since in rows}
 
 
-def _why_nobody(job: Job, states: set[WorkerState]) -> str:
+def _why_not_served(session: Session, job: Job) -> str:
+    control = session.get(QueueControl, job.queue)
+    if control is not None and control.paused:
+        return f"the queue '{job.queue}' is paused"
+    serving = [worker for worker in _workers(session) if job.queue.value in worker.queues]
+    states = {worker.state for worker in serving if not worker.draining}
+    if states & _WORKING:
+        return ""
     if WorkerState.STARTING in states:
         return "its worker is loading"
     if WorkerState.STOPPING in states:
         return f"the workers of the queue '{job.queue}' are stopping"
+    if serving:
+        return f"the workers of the queue '{job.queue}' are drained and take nothing new"
     return f"no worker serves the queue '{job.queue}'"
+
+
+def _why_held_back(session: Session, job: Job) -> str:
+    limits = limits_of(session, job.owner)
+    running = count_running(session).get(job.owner, 0)
+    if limits.running_units is not None and running >= limits.running_units:
+        return f"{job.owner} runs {running:,} of at most {limits.running_units:,} units at a time"
+    turn = session.get(OwnerTurn, (job.queue, job.owner))
+    if turn is not None and turn.blocked and limits.gpu_hours_week is not None:
+        hours, free_at = gpu_hours(session, job.owner)
+        return gpu_sentence(job.owner, hours, limits.gpu_hours_week, free_at).rstrip(".")
+    return ""
+
+
+def _why_its_turn_has_not_come(session: Session, job: Job) -> str:
+    own, others = jobs_before(session, job)
+    parts = []
+    if others:
+        parts.append(f"{_number(others)} {'job' if others == 1 else 'jobs'} of others")
+    if own:
+        parts.append(f"{_number(own)} of {job.owner}'s own{'' if others else ' jobs'}")
+    if parts:
+        return " and ".join(parts) + " before it"
+    idle = any(
+        worker.state is WorkerState.READY and job.queue.value in worker.queues and not worker.draining
+        for worker in _workers(session)
+    )
+    return "next" if idle else f"the workers of the queue '{job.queue}' are busy"
+
+
+def _number(count: int) -> str:
+    return f"{count:,}" if count <= _MOST_COUNTED else f"more than {_MOST_COUNTED:,}"
 
 
 def _workers(session: Session) -> list[Worker]:
     return list(session.scalars(select(Worker).where(Worker.state != WorkerState.GONE)))
 
 
-def _jobs_before(session: Session, job: Job) -> int:
-    # Jobs of others interleave with this owner's, so this is a measure of the queue's length, not an exact place.
-    waiting = (
-        select(Job.id)
-        .where(
-            Job.queue == job.queue,
-            Job.state == JobState.QUEUED,
-            Job.paused.is_(False),
-            (Job.priority > job.priority) | ((Job.priority == job.priority) & (Job.id < job.id)),
-        )
-        .limit(_MOST_COUNTED + 1)
-    )
-    return session.scalar(select(func.count()).select_from(waiting.subquery())) or 0
+def jobs_before(session: Session, job: Job) -> tuple[int, int]:
+    """Jobs that will start, or go on, before `job`: of its owner, and of others.
+
+    Owners take turns, so of another owner at the same priority there come before it as many as of its own, and one more
+    when that owner's turn is before its owner's.
+    """
+    waits = select(Unit.id).where(Unit.job_id == Job.id, Unit.state == UnitState.WAITING).exists()
+    first = (Job.position < job.position) | ((Job.position == job.position) & (Job.id < job.id))
+    above = Job.priority > job.priority
+    rows = session.execute(
+        select(Job.owner, above, func.count())
+        .where(Job.queue == job.queue, Job.state.in_((JobState.QUEUED, JobState.RUNNING)), Job.id != job.id, waits)
+        .where(above | ((Job.priority == job.priority) & ((Job.owner != job.owner) | first)))
+        .group_by(Job.owner, above)
+    ).all()
+    own = sum(count for owner, _, count in rows if owner == job.owner)
+    turns = _turns(session, job.queue)
+    mine = turns.get(job.owner, (0, 0))
+    others = 0
+    for owner, is_above, count in rows:
+        if owner != job.owner:
+            earlier = (*turns.get(owner, (0, 0)), owner) < (*mine, job.owner)
+            others += count if is_above else min(count, own + earlier)
+    return own, others
+
+
+def _turns(session: Session, queue: Queue) -> dict[str, tuple[int, int]]:
+    """Of each owner that a queue knows: its running units, and when it was last served, as the claim compares them."""
+    rows = session.execute(select(OwnerTurn.owner, OwnerTurn.served).where(OwnerTurn.queue == queue))
+    running = count_running(session, queue)
+    return {owner: (running.get(owner, 0), served) for owner, served in rows}

@@ -27,6 +27,7 @@ class ModelFiles:
     checkpoint: Checkpoint
     checkpoint_key: str
     last_checkpoint_key: str
+    size_bytes: int
 
     def delete(self, store: ArtifactStore) -> None:
         """Remove them, when no row came to point at them."""
@@ -49,7 +50,9 @@ def store_model_files(store: ArtifactStore, checkpoint: Checkpoint, best: bytes,
         StorageError: the store refuses (disk full).
     """
     own = f"models/{checkpoint.content_hash}/{secrets.token_hex(6)}"
-    files = ModelFiles(checkpoint, f"{own}.cadenza", f"{own}-last.cadenza" if last is not None else "")
+    files = ModelFiles(
+        checkpoint, f"{own}.cadenza", f"{own}-last.cadenza" if last is not None else "", len(best) + len(last or b"")
+    )
     try:
         store.write(files.checkpoint_key, best)
         if last is not None:
@@ -79,6 +82,7 @@ def add_training_model(session: Session, training: Training, files: ModelFiles) 
         content_hash=checkpoint.content_hash,
         checkpoint_key=files.checkpoint_key,
         last_checkpoint_key=files.last_checkpoint_key,
+        stored_bytes=files.size_bytes,
         dataset_name=dataset.name if dataset is not None else "",
     )
     session.add(model)

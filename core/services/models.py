@@ -128,6 +128,7 @@ def upload_model(database: Database, store: ArtifactStore, data: bytes, *, name:
                 parameters=checkpoint.parameters,
                 content_hash=checkpoint.content_hash,
                 checkpoint_key=files.checkpoint_key,
+                stored_bytes=files.size_bytes,
                 origin="uploaded",
             )
             session.add(model)

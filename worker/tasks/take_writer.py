@@ -106,7 +106,11 @@ class TakeWriter:
             done = session.scalar(
                 update(Generation)
                 .where(Generation.id == number)
-                .values(takes_done=Generation.takes_done + len(rows), notes_per_second=rate)
+                .values(
+                    takes_done=Generation.takes_done + len(rows),
+                    stored_bytes=Generation.stored_bytes + sum(row["midi_bytes"] for row in rows),
+                    notes_per_second=rate,
+                )
                 .returning(Generation.takes_done)
             )
             self._context.mark_progressed(session)

@@ -48,10 +48,14 @@ def test_jobs_before_it(database: Database, submit, worker):
     worker(WorkerState.READY)
     submit(queue=Queue.TRAINING)
     jobs = [submit(owner=owner) for owner in ("ann", "bob", "cat")]
-    assert [why(database, job) for job in jobs] == ["next", "1 job before it", "2 jobs before it"]
+    assert [why(database, job) for job in jobs] == [
+        "next",
+        "1 job of others before it",
+        "2 jobs of others before it",
+    ]
     urgent = submit(priority=1)
     assert why(database, urgent) == "next"
-    assert why(database, jobs[0]) == "1 job before it"
+    assert why(database, jobs[0]) == "2 jobs of others and 1 of ann's own before it"
     with database.transaction() as session:
         control.pause(session, urgent.id)
     assert why(database, urgent) == "paused"
