@@ -12,7 +12,7 @@ from worker.tasks.registry import FUNCTIONS, function_of
 
 _KINDS = {
     Queue.TRAINING: (JobKind.TRAINING,),
-    Queue.GENERATION: (JobKind.GENERATION,),
+    Queue.GENERATION: (JobKind.GENERATION, JobKind.EVALUATION),
     Queue.LIGHT: (JobKind.IMPORT, JobKind.AUDIO),
 }
 _HEAVY = {Queue.TRAINING, Queue.GENERATION}

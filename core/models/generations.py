@@ -17,7 +17,8 @@ class Generation(Base):
     """One request: a model, sampling settings and a list of seeds.
 
     `settings` is a `core.sampling.settings.GenerationSettings` whose seeds are written out (never "32 random");
-    `primer_key` names the artifact of the primer's MIDI file.
+    `primer_key` names the artifact of the primer's MIDI file. `purpose` is empty, or "evaluation" where the takes were
+    made to be measured: lists leave those out.
     """
 
     __tablename__ = "generation"
@@ -32,6 +33,7 @@ class Generation(Base):
     settings: Mapped[dict[str, Any]]
     primer_key: Mapped[str] = mapped_column(Text, default="")
     primer_title: Mapped[str] = mapped_column(Text, default="")
+    purpose: Mapped[str] = mapped_column(Text, default="", server_default="")
     takes_total: Mapped[int]
     takes_done: Mapped[int] = mapped_column(default=0)
     stored_bytes: Mapped[int] = mapped_column(BigInteger, default=0)

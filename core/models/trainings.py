@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, Text, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.models.base import NEVER_REUSE_IDS, Base, utc_now
@@ -45,7 +45,10 @@ class Model(Base):
 
 
 class Training(Base):
-    """One training run on a dataset; its model appears when it ends (or is cancelled with a checkpoint)."""
+    """One training run on a dataset; its model appears when it ends (or is cancelled with a checkpoint).
+
+    `evaluate` says whether an evaluation of the model follows by itself.
+    """
 
     __tablename__ = "training"
 
@@ -64,6 +67,7 @@ class Training(Base):
     resume_step: Mapped[int] = mapped_column(default=0)
     best_key: Mapped[str] = mapped_column(Text, default="")
     last_key: Mapped[str] = mapped_column(Text, default="")
+    evaluate: Mapped[bool] = mapped_column(default=True, server_default=false())
     stop_reason: Mapped[str] = mapped_column(Text, default="")
     figures: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -49,6 +49,45 @@ def create_generation(
     Raises:
         InputError: a setting outside its range, an unknown model, a primer that cannot be used, too many takes.
     """
+    generation = plan_generation(
+        session, store, model_id=model_id, values=values, primer=primer, name=name, owner=owner
+    )
+    total, tile = generation.takes_total, tile_size(GenerationSettings.model_validate(generation.settings))
+    job = enqueue(
+        session,
+        kind=JobKind.GENERATION,
+        queue=Queue.GENERATION,
+        title=generation.name,
+        owner=owner,
+        payloads=[
+            {"generation_id": generation.id, "first": first, "count": min(tile, total - first)}
+            for first in range(0, total, tile)
+        ],
+        request={"subject": "generation", "subject_id": generation.id, "model_id": model_id},
+        progress_total=total,
+        progress_unit="takes",
+    )
+    generation.job_id = job.id
+    announce(session, "generations")
+    return generation
+
+
+def plan_generation(
+    session: Session,
+    store: ArtifactStore,
+    *,
+    model_id: int,
+    values: Mapping[str, Any],
+    primer: PrimerChoice | None = None,
+    name: str = "",
+    owner: str = "local",
+    purpose: str = "",
+) -> Generation:
+    """A generation with its whole plan and primer, and no job yet.
+
+    Raises:
+        InputError: as `create_generation` says.
+    """
     if "primer" in values:
         raise InputError.of("primer", "primer: name it as a choice of its own (kind, piece_id, upload_id, notes).")
     model = kept(session, Model, model_id)
@@ -76,26 +115,10 @@ def create_generation(
         primer_key=resolved.key if resolved else "",
         primer_title=resolved.title if resolved else "",
         takes_total=len(plan),
+        purpose=purpose,
     )
     session.add(generation)
     session.flush()
-    tile = tile_size(settings)
-    job = enqueue(
-        session,
-        kind=JobKind.GENERATION,
-        queue=Queue.GENERATION,
-        title=title,
-        owner=owner,
-        payloads=[
-            {"generation_id": generation.id, "first": first, "count": min(tile, len(plan) - first)}
-            for first in range(0, len(plan), tile)
-        ],
-        request={"subject": "generation", "subject_id": generation.id, "model_id": model.id},
-        progress_total=len(plan),
-        progress_unit="takes",
-    )
-    generation.job_id = job.id
-    announce(session, "generations")
     return generation
 
 
@@ -197,9 +220,10 @@ def get_generation(session: Session, generation_id: int) -> Generation:
 def find_generations(
     session: Session, *, search: str = "", model_id: int | None = None, page: int = 1, per_page: int = 50
 ) -> Page[Generation]:
-    """All generations whose name contains `search`, the newest first."""
+    """All generations whose name contains `search`, the newest first; without those made for evaluations."""
     statement = (
         select(Generation)
+        .where(Generation.purpose == "")
         .options(joinedload(Generation.job), joinedload(Generation.model))
         .order_by(Generation.id.desc())
     )
@@ -249,7 +273,7 @@ def delete_generation(database: Database, store: ArtifactStore, generation_id: i
 
 
 def _job_using_takes(session: Session, generation_id: int) -> Job | None:
-    """A queued or running job that reads takes of the generation: an import of them, or the rendering of one."""
+    """A queued or running job that reads takes of the generation: an import, an evaluation, or the rendering of one."""
     active = Job.state.in_([JobState.QUEUED, JobState.RUNNING])
     source = Dataset.source["settings"]
     importing = (
@@ -258,6 +282,8 @@ def _job_using_takes(session: Session, generation_id: int) -> Job | None:
         .where(active, source["source"].as_string() == "takes", source["generation_id"].as_integer() == generation_id)
     )
     rendering = select(Job).where(
-        active, Job.kind == JobKind.AUDIO, Job.request["generation_id"].as_integer() == generation_id
+        active,
+        Job.kind.in_([JobKind.AUDIO, JobKind.EVALUATION]),
+        Job.request["generation_id"].as_integer() == generation_id,
     )
     return session.scalar(importing.limit(1)) or session.scalar(rendering.limit(1))

@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 
 from core.errors import ConflictError, InputError, NotFoundError
 from core.models.datasets import Dataset
+from core.models.evaluations import Evaluation
 from core.models.generations import Generation, Take
 from core.models.jobs import Job, JobKind, JobLog, JobState, Unit, UnitState
 from core.models.trainings import Training
-from core.people.sight import sight_of
 from core.queue.control import locked_job
 from core.queue.enqueue import enqueue
 from core.records.database import announce
@@ -47,10 +47,6 @@ def find_jobs(
         statement = statement.where(Job.kind == _member(JobKind, "kind", kind))
     if owner:
         statement = statement.where(Job.owner == owner)
-    sight = sight_of(session)
-    if sight is not None and (owner or search.strip()):
-        # Rows without words must not be found by their words.
-        statement = statement.where(Job.owner == sight.name)
     if words := storable(search).strip():
         statement = statement.where(Job.title.icontains(words, autoescape=True))
     return fetch_page(session, statement.order_by(Job.id.desc()), page=page, per_page=per_page)
@@ -112,7 +108,7 @@ def retry_job(session: Session, job_id: int, owner: str = "local") -> Job:
         retry_of=job.id,
     )
     new.progress_done = progress_done
-    for table in (Dataset, Training, Generation):
+    for table in (Dataset, Training, Generation, Evaluation):
         session.execute(update(table).where(table.job_id == job.id).values(job_id=new.id))
     announce(session, f"job:{job.id}", f"{job.request.get('subject', 'job')}:{job.request.get('subject_id', job.id)}")
     return new
@@ -140,6 +136,12 @@ def _lock_subject(session: Session, job: Job) -> float:
         if training.dataset_id is None or kept(session, Dataset, training.dataset_id) is None:
             raise ConflictError(f"Job {job.id} cannot be tried again: the dataset of this training was deleted.")
         return float(training.resume_step if training.resume_key else 0)
+    if kind == "evaluation":
+        evaluation = locked(session, Evaluation, number)
+        if evaluation is None:
+            raise gone
+        if evaluation.dataset_id is None or kept(session, Dataset, evaluation.dataset_id) is None:
+            raise ConflictError(f"Job {job.id} cannot be tried again: the dataset of this evaluation was deleted.")
     tables: dict[str, type[Dataset] | type[Take]] = {"dataset": Dataset, "take": Take}
     if kind in tables and locked(session, tables[kind], number) is None:
         raise gone

@@ -15,6 +15,7 @@ from core.models.jobs import Job, JobState
 from core.models.trainings import Model
 from core.records.database import Database, announce
 from core.services.keeping import store_model_files
+from core.services.measuring import job_measuring
 from core.services.paging import Page, fetch_page
 from core.services.rows import kept, locked, storable
 from core.services.trainings import check_name
@@ -158,17 +159,24 @@ def delete_model(database: Database, store: ArtifactStore, model_id: int) -> Non
             .where(Generation.model_id == model.id, Job.state.in_([JobState.QUEUED, JobState.RUNNING]))
             .limit(1)
         )
-        if job := session.scalar(using):
+        if job := session.scalar(using) or job_measuring(session, model_id=model.id):
             raise ConflictError(
                 f"The model {model.name!r} is used by job {job.id} ({job.title}); cancel it or wait until it ends."
             )
         keys = {model.checkpoint_key, model.last_checkpoint_key} - {""}
         for column in (Model.checkpoint_key, Model.last_checkpoint_key):
             keys -= set(session.scalars(select(column).where(Model.id != model.id, column.in_(keys))))
+        # Takes that were made only to measure it are in no list: nobody would ever find or delete them.
+        measured = session.scalars(
+            select(Generation).where(Generation.model_id == model.id, Generation.purpose != "")
+        ).all()
+        folders = [f"generations/{generation.id}/" for generation in measured]
+        for generation in measured:
+            session.delete(generation)
         session.delete(model)
         announce(session, f"model:{model_id}", "models")
     # Rows first: a death between the two leaves files without a row, which the sweep finds.
-    for key in keys:
+    for key in [*keys, *folders]:
         store.delete(key)
 
 

@@ -41,9 +41,10 @@ def create_training(
     values: Mapping[str, Any],
     preset: str = "",
     name: str = "",
+    evaluate: bool = False,
     owner: str = "local",
 ) -> Training:
-    """Queue a training of `family` on a dataset.
+    """Queue a training of `family` on a dataset; an evaluation of its model follows by itself if `evaluate`.
 
     Raises:
         InputError: a setting outside its range, an unknown family, preset or dataset.
@@ -58,7 +59,12 @@ def create_training(
     _check_pieces(dataset, settings)
     title = check_name(name, f"{family} {preset or 'custom'} on {dataset.name}"[:LONGEST_NAME])
     training = Training(
-        dataset_id=dataset.id, name=title, owner=owner, family=family, settings=settings.model_dump(mode="json")
+        dataset_id=dataset.id,
+        name=title,
+        owner=owner,
+        family=family,
+        settings=settings.model_dump(mode="json"),
+        evaluate=evaluate,
     )
     session.add(training)
     session.flush()

@@ -106,7 +106,7 @@ def upgrade() -> None:
     """Make the tables, or bring them to this version."""
     from core.records import schema
 
-    with sentences(), opened_database() as database:
+    with sentences(), _database() as database:
         click.echo(f"The tables are of revision {schema.upgrade(database)}.")
 
 
@@ -117,7 +117,7 @@ def downgrade(revision: str) -> None:
     """Take the tables back to REVISION ("base" for none)."""
     from core.records import schema
 
-    with sentences(), opened_database() as database:
+    with sentences(), _database() as database:
         click.echo(f"The tables are of revision {schema.downgrade(database, revision) or 'none'}.")
 
 
@@ -126,13 +126,12 @@ def current() -> None:
     """Show the tables' revision and the one that this version needs."""
     from core.records import schema
 
-    with sentences(), opened_database() as database:
+    with sentences(), _database() as database:
         click.echo(f"The tables are of revision {schema.current(database) or 'none'}; needed is {schema.newest()}.")
 
 
 @contextmanager
-def opened_database() -> Iterator[Database]:
-    """The installation's database, whether its tables are there or not."""
+def _database() -> Iterator[Database]:
     from core.records.database import Database
 
     settings = _settings()

@@ -34,18 +34,24 @@ def run(context: UnitContext) -> None:
         StorageError: the disk is full, or the model's or the primer's file is gone.
         UnitInterrupted: the unit shall stop; the takes made so far are kept.
     """
+    compose_missing(
+        context, int(context.payload["generation_id"]), int(context.payload["first"]), int(context.payload["count"])
+    )
+
+
+def compose_missing(context: UnitContext, generation_id: int, first: int, count: int, phase: str = "composing") -> None:
+    """Compose those of a part of a generation's takes that are not there yet. Raises as `run`."""
     while True:
         try:
-            return _compose_missing(context)
+            return _compose_missing(context, generation_id, first, count, phase)
         except CompositionInterrupted:
             context.check()
             # A pause that was taken back before it took effect: go on with what is missing now.
 
 
-def _compose_missing(context: UnitContext) -> None:
-    first, count = int(context.payload["first"]), int(context.payload["count"])
+def _compose_missing(context: UnitContext, generation_id: int, first: int, count: int, phase: str) -> None:
     with context.database.reading() as session:
-        generation = get_generation(session, int(context.payload["generation_id"]))
+        generation = get_generation(session, generation_id)
         present = select(Take.index).where(
             Take.generation_id == generation.id, Take.index >= first, Take.index < first + count
         )
@@ -59,7 +65,7 @@ def _compose_missing(context: UnitContext) -> None:
     context.progress(phase="loading the model")
     composer = _composer_of(context.store, model)
     context.check()
-    context.progress(phase="composing")
+    context.progress(phase=phase)
     with TakeWriter(context, generation, settings) as writer:
 
         def finished(position: int, notes: Notes) -> None:

@@ -15,6 +15,7 @@ FUNCTIONS: dict[JobKind, str] = {
     JobKind.IMPORT: "worker.tasks.importing:run",
     JobKind.TRAINING: "worker.tasks.training:run",
     JobKind.GENERATION: "worker.tasks.generation:run",
+    JobKind.EVALUATION: "worker.tasks.evaluation:run",
     JobKind.AUDIO: "worker.tasks.audio:run",
 }
 

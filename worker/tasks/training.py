@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Literal
 
 from sqlalchemy import delete
+from sqlalchemy.orm import Session
 
 from core.datasets.corpus import Corpus
-from core.errors import ConflictError
+from core.errors import CadenzaError, ConflictError
 from core.modeling.checkpoints import Checkpoint
 from core.models.datasets import Dataset
-from core.models.trainings import Training
+from core.models.trainings import Model, Training
 from core.models.trainings import TrainingPoint as PointRow
+from core.queue.logs import log
 from core.records.database import announce
+from core.services.evaluations import LOW_PRIORITY, create_evaluation
 from core.services.keeping import add_training_model, store_model_files
 from core.services.trainings import get_training
 from core.training.hooks import TrainingInterrupted, TrainingPoint, TrainingProgress, TrainingResult
@@ -58,12 +61,30 @@ def _finish(context: UnitContext, training_id: int, result: TrainingResult) -> N
             )
             row.figures = dict(result.best.figures)
             model = add_training_model(session, row, files)
+            if model is not None and row.evaluate:
+                _evaluate(context, session, row, model)
             context.mark_progressed(session)
     except BaseException as error:
         files.delete_after(error, context.store)
         raise
     if model is None:
         files.delete(context.store)
+
+
+def _evaluate(context: UnitContext, session: Session, training: Training, model: Model) -> None:
+    """Queue the evaluation that follows a training; one that cannot be is no reason to fail the training."""
+    try:
+        with session.begin_nested():
+            create_evaluation(
+                session,
+                context.store,
+                model_id=model.id,
+                dataset_id=training.dataset_id,
+                owner=training.owner,
+                priority=LOW_PRIORITY,
+            )
+    except CadenzaError as error:
+        log(session, context.job_id, f"No evaluation follows: {error}", "warning")
 
 
 def _train(context: UnitContext, settings: FamilySettings, corpus: Corpus, hooks: _RowHooks) -> TrainingResult:

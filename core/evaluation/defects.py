@@ -1,0 +1,71 @@
+"""What is plainly wrong with a take: nothing in it, one note over and over, hanging or vanishing notes, no such hands.
+
+Real pieces are counted by the same rules, since a rule that real music breaks as often says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from core.music.measures import find_defect
+from core.music.notes import Notes
+
+DEFECTS = {
+    "empty": ("Empty", "No notes, or next to none for most of its length."),
+    "stuck": ("Stuck", "One or two pitches over and over."),
+    "hanging": ("Hanging note", "A note that sounds for 15 s or more, as if its release had been forgotten."),
+    "zero_length": ("Vanishing notes", "More than a twentieth of the notes last 10 ms or less."),
+    "unplayable": ("Unplayable", "Struck at once: more than two hands with five fingers and a tenth each can reach."),
+}
+"""Name to (title, rule)."""
+
+_HANGING_SECONDS = 15.0
+_ZERO_SECONDS = 0.0101
+_LARGEST_ZERO_SHARE = 0.05
+_TOGETHER_SECONDS = 0.02
+_HAND_SEMITONES = 16
+_FINGERS = 5
+
+
+def defects_of(notes: Notes) -> set[str]:
+    """The names of `DEFECTS` that a piece has."""
+    plain = find_defect(notes)
+    found = {"silent": {"empty"}, "stuck": {"stuck"}}.get(plain, set())
+    if len(notes):
+        if notes.duration_seconds.max() >= _HANGING_SECONDS:
+            found.add("hanging")
+        if (notes.duration_seconds <= _ZERO_SECONDS).mean() > _LARGEST_ZERO_SHARE:
+            found.add("zero_length")
+        if _has_unplayable_chord(notes):
+            found.add("unplayable")
+    return found
+
+
+def defects_per_thousand(pieces: Iterable[Notes]) -> dict[str, float]:
+    """How many of a thousand pieces have each defect, and `any` of them; NaN of no pieces."""
+    each = [defects_of(piece) for piece in pieces]
+    counts = {name: sum(name in found for found in each) for name in DEFECTS}
+    counts["any"] = sum(bool(found) for found in each)
+    return {name: 1000 * count / len(each) if each else float("nan") for name, count in counts.items()}
+
+
+def _has_unplayable_chord(notes: Notes) -> bool:
+    opens = np.concatenate(([True], np.diff(notes.onset_seconds) > _TOGETHER_SECONDS))
+    firsts = np.flatnonzero(opens)
+    lengths = np.diff(np.append(firsts, len(notes)))
+    spans = np.maximum.reduceat(notes.pitch, firsts).astype(int) - np.minimum.reduceat(notes.pitch, firsts)
+    # Only these can be out of reach, and they are few.
+    suspects = np.flatnonzero((lengths > _FINGERS) | (spans > _HAND_SEMITONES))
+    return any(not _playable(np.unique(notes.pitch[firsts[at] : firsts[at] + lengths[at]])) for at in suspects)
+
+
+def _playable(pitches: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> bool:
+    """Whether a left hand takes the lower and a right hand the upper of ascending pitches, at some point between."""
+    count, values = len(pitches), pitches.astype(int)
+    return any(
+        (cut == 0 or values[cut - 1] - values[0] <= _HAND_SEMITONES)
+        and (cut == count or values[-1] - values[cut] <= _HAND_SEMITONES)
+        for cut in range(max(0, count - _FINGERS), min(count, _FINGERS) + 1)
+    )

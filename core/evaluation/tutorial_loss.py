@@ -1,0 +1,65 @@
+"""The held-out loss of the article's family: no likelihood over events, and not comparable to one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from core.errors import InputError
+from core.modeling.backend import jit, make_deterministic, to_device, to_numpy
+from core.modeling.checkpoints import Checkpoint
+from core.modeling.tutorial import HEADS, SCALE, tutorial_forward
+from core.music.notes import Notes
+from core.training.settings import TutorialSettings
+from core.training.tutorial_run import LOSS_WEIGHTS, spread, tutorial_losses, window_starts
+
+_ROWS = 512
+_MOST_WINDOWS = 65_536
+
+
+def tutorial_held_out(checkpoint: Checkpoint, pieces: Sequence[Notes], between: Callable[[], None]) -> dict[str, float]:
+    """The article's losses over windows of held-out pieces: all of them, or 65,536 evenly spread.
+
+    Args:
+        checkpoint: of the family `tutorial`.
+        pieces: held out.
+        between: called several times a second; may raise to interrupt.
+
+    Returns:
+        `loss` (weighted as in training), `pitch` (nats per note, of the pitch alone), `step` and `duration` (mean
+        square errors with the article's pressure), `windows`.
+
+    Raises:
+        InputError: no piece is longer than the window.
+    """
+    make_deterministic()
+    settings = checkpoint.family_settings
+    assert isinstance(settings, TutorialSettings)
+    triples, all_starts = window_starts(list(pieces), settings.window)
+    starts = spread(all_starts, _MOST_WINDOWS)
+    if not len(starts):
+        raise InputError.of(
+            "dataset_id",
+            f"dataset_id: no held-out piece is longer than the window of {settings.window} notes; choose another.",
+        )
+    weights = to_device(checkpoint.weights)
+    losses_of = jit(
+        lambda weights, windows, counted: tutorial_losses(
+            tutorial_forward(weights, windows[:, :-1] / SCALE), windows[:, -1], counted
+        )
+    )
+    sums = dict.fromkeys(HEADS, 0.0)
+    for first in range(0, len(starts), _ROWS):
+        between()
+        rows = starts[first : first + _ROWS]
+        counted = (np.arange(_ROWS) < len(rows)).astype(np.float32)
+        windows = triples[np.resize(rows, _ROWS)[:, None] + np.arange(settings.window + 1)]
+        losses = losses_of(weights, windows, counted)
+        sums = {name: sums[name] + float(to_numpy(losses[name])) * len(rows) for name in HEADS}
+    means = {name: total / len(starts) for name, total in sums.items()}
+    return {
+        "loss": sum(LOSS_WEIGHTS[name] * means[name] for name in HEADS),
+        **means,
+        "windows": float(len(starts)),
+    }

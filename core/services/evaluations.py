@@ -1,0 +1,237 @@
+"""Evaluations: submit, look up, delete; by themselves after trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session, joinedload
+
+from core.artifacts import ArtifactStore
+from core.errors import ConflictError, InputError, NotFoundError
+from core.evaluation.results import VERSION
+from core.evaluation.settings import EvaluationSettings
+from core.models.datasets import Dataset
+from core.models.evaluations import Evaluation
+from core.models.generations import Generation
+from core.models.jobs import JobKind, JobState, Queue
+from core.models.trainings import Model, Training
+from core.queue.enqueue import enqueue
+from core.records.database import Database, announce
+from core.services.generations import get_generation, plan_generation
+from core.services.paging import Page, fetch_page
+from core.services.rows import kept, locked
+
+PURPOSE = "evaluation"
+"""What the generation of an evaluation is for."""
+LOW_PRIORITY = -1
+"""Of evaluations that nobody asked for: people's own generations go first."""
+
+
+def create_evaluation(
+    session: Session,
+    store: ArtifactStore,
+    *,
+    model_id: int,
+    dataset_id: int | None = None,
+    values: Mapping[str, Any] | None = None,
+    generation_id: int | None = None,
+    owner: str = "local",
+    priority: int = 0,
+) -> Evaluation:
+    """Queue an evaluation of a model on a dataset, by default the one that it was trained on.
+
+    Args:
+        session: of a transaction.
+        store: where a primer is kept, for a family that needs one.
+        model_id: what is measured.
+        dataset_id: what it is measured on.
+        values: settings of `EvaluationSettings`.
+        generation_id: a generation of the model whose takes are measured, instead of new ones.
+        owner: who asks.
+        priority: of the job.
+
+    Raises:
+        InputError: a setting outside its range, an unknown model, dataset or generation, no held-out piece.
+        ConflictError: the dataset is not imported yet, or the generation is still being made.
+    """
+    settings = EvaluationSettings.parse(values or {})
+    model = kept(session, Model, model_id)
+    if model is None:
+        raise InputError.of("model_id", f"model_id: there is no model {model_id}; choose one from the list.")
+    dataset = _dataset_for(session, model, dataset_id, settings.split)
+    title = f"Evaluation of {model.name} on {dataset.name}"[:200]
+    if generation_id is not None:
+        generation: Generation | None = _generation_of(session, model, generation_id)
+    elif settings.takes:
+        generation = plan_generation(
+            session,
+            store,
+            model_id=model.id,
+            values={
+                "seeds": settings.seeds,
+                "length": settings.notes,
+                "temperatures": [settings.temperature],
+                "top_p": settings.top_p,
+            },
+            name=f"{settings.takes} takes to measure {model.name}"[:200],
+            owner=owner,
+            purpose=PURPOSE,
+        )
+    else:
+        generation = None
+    evaluation = Evaluation(
+        model_id=model.id,
+        dataset_id=dataset.id,
+        dataset_name=dataset.name,
+        generation_id=generation.id if generation is not None else None,
+        owner=owner,
+        split=settings.split,
+        settings=settings.model_dump(mode="json"),
+        version=VERSION,
+    )
+    session.add(evaluation)
+    session.flush()
+    job = enqueue(
+        session,
+        kind=JobKind.EVALUATION,
+        queue=Queue.GENERATION,
+        title=title,
+        owner=owner,
+        payloads=[{"evaluation_id": evaluation.id}],
+        request={
+            "subject": "evaluation",
+            "subject_id": evaluation.id,
+            "model_id": model.id,
+            "dataset_id": dataset.id,
+            "generation_id": evaluation.generation_id,
+        },
+        priority=priority,
+    )
+    evaluation.job_id = job.id
+    if generation is not None and generation_id is None:
+        generation.job_id = job.id
+    announce(session, f"model:{model.id}", "evaluations")
+    return evaluation
+
+
+def get_evaluation(session: Session, evaluation_id: int) -> Evaluation:
+    """One evaluation with its job, model and dataset.
+
+    Raises:
+        NotFoundError: there is none of this number.
+    """
+    evaluation = session.scalar(_whole().where(Evaluation.id == evaluation_id))
+    if evaluation is None:
+        raise NotFoundError(f"There is no evaluation {evaluation_id}.")
+    return evaluation
+
+
+def find_evaluations(
+    session: Session, *, model_id: int | None = None, page: int = 1, per_page: int = 50
+) -> Page[Evaluation]:
+    """All evaluations, or those of one model, the newest first."""
+    statement = _whole().order_by(Evaluation.id.desc())
+    if model_id is not None:
+        statement = statement.where(Evaluation.model_id == model_id)
+    return fetch_page(session, statement, page=page, per_page=per_page)
+
+
+def latest_evaluations(session: Session, model_ids: Iterable[int]) -> dict[int, Evaluation]:
+    """The newest finished evaluation of each model, by the model's number."""
+    newest = (
+        select(func.max(Evaluation.id))
+        .where(Evaluation.model_id.in_(list(model_ids)), Evaluation.finished_at.is_not(None))
+        .group_by(Evaluation.model_id)
+    )
+    return {row.model_id: row for row in session.scalars(_whole().where(Evaluation.id.in_(newest)))}
+
+
+def delete_evaluation(database: Database, store: ArtifactStore, evaluation_id: int) -> None:
+    """Delete an evaluation, and the takes that were made for it alone.
+
+    Raises:
+        NotFoundError: there is none of this number.
+        ConflictError: it is queued or running.
+    """
+    folder = ""
+    with database.exclusive() as session:
+        if locked(session, Evaluation, evaluation_id) is None:
+            raise NotFoundError(f"There is no evaluation {evaluation_id}.")
+        evaluation = get_evaluation(session, evaluation_id)
+        if evaluation.job is not None and not evaluation.job.state.is_final:
+            raise ConflictError(
+                f"The evaluation is {evaluation.job.state.value}; cancel job {evaluation.job.id} first."
+            )
+        model_id, generation = evaluation.model_id, evaluation.generation
+        session.delete(evaluation)
+        if generation is not None and generation.purpose == PURPOSE:
+            folder = f"generations/{generation.id}/"
+            session.delete(generation)
+        announce(session, f"model:{model_id}", "evaluations")
+    # Rows first, as everywhere: files without rows are swept.
+    if folder:
+        store.delete(folder)
+
+
+def trained_on(session: Session, model_id: int) -> Dataset | None:
+    """The dataset that a model was trained on here; None when it came from elsewhere, or the dataset is gone."""
+    statement = (
+        select(Dataset)
+        .join(Training, Training.dataset_id == Dataset.id)
+        .where(Training.model_id == model_id, Dataset.ready)
+        .order_by(Training.id.desc())
+        .limit(1)
+    )
+    return session.scalar(statement)
+
+
+def datasets_to_measure_on(session: Session) -> Sequence[Dataset]:
+    """Datasets that are ready and have held-out pieces, the newest first."""
+    ready = session.scalars(select(Dataset).where(Dataset.ready).order_by(Dataset.id.desc()).limit(200))
+    return [dataset for dataset in ready if _pieces_of(dataset, "validation") or _pieces_of(dataset, "test")]
+
+
+def _whole() -> Select[Evaluation]:
+    return select(Evaluation).options(
+        joinedload(Evaluation.job), joinedload(Evaluation.model), joinedload(Evaluation.dataset),
+        joinedload(Evaluation.generation),
+    )  # fmt: skip
+
+
+def _dataset_for(session: Session, model: Model, dataset_id: int | None, split: str) -> Dataset:
+    if dataset_id is None:
+        own = trained_on(session, model.id)
+        if own is None:
+            raise InputError.of(
+                "dataset_id", "dataset_id: a value is required; nobody here knows what this model was trained on."
+            )
+        dataset_id = own.id
+    dataset = kept(session, Dataset, dataset_id)
+    if dataset is None:
+        raise InputError.of("dataset_id", f"dataset_id: there is no dataset {dataset_id}; choose one from the list.")
+    if not dataset.ready:
+        raise ConflictError(f"The dataset {dataset.name!r} is not imported yet; wait until its import has finished.")
+    if not _pieces_of(dataset, split):
+        raise InputError.of("split", f"split: {dataset.name!r} has no {split} piece; choose the other split.")
+    return dataset
+
+
+def _generation_of(session: Session, model: Model, generation_id: int) -> Generation:
+    if kept(session, Generation, generation_id) is None:
+        raise InputError.of("generation_id", f"generation_id: there is no generation {generation_id}.")
+    generation = get_generation(session, generation_id)
+    if generation.model_hash != model.content_hash:
+        raise InputError.of(
+            "generation_id", f"generation_id: {generation.name!r} was made by {generation.model_name!r}, another model."
+        )
+    if generation.job is not None and generation.job.state in {JobState.QUEUED, JobState.RUNNING}:
+        raise ConflictError(f"The generation {generation.name!r} is still being made; wait until it has ended.")
+    if not generation.takes_done:
+        raise InputError.of("generation_id", f"generation_id: {generation.name!r} has no take.")
+    return generation
+
+
+def _pieces_of(dataset: Dataset, split: str) -> int:
+    return int(dataset.statistics.get("splits", {}).get(split, {}).get("pieces", 0))

@@ -1,0 +1,156 @@
+"""What takes share with training pieces: the index of a dataset, stored once, and each take's longest passage."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+
+from core.artifacts import ArtifactStore
+from core.datasets.corpus import Corpus
+from core.errors import ConflictError, StorageError
+from core.evaluation.originality import VERSION, longest_shared
+from core.evaluation.passages import PassageIndex
+from core.evaluation.unrelated import Unrelated, unrelated_passages
+from core.models.datasets import Dataset, Piece
+from core.models.evaluations import SharedPassage
+from core.models.generations import Generation, Take
+from core.models.jobs import Job, JobKind, JobState, Queue
+from core.music.notes import Notes
+from core.queue.enqueue import enqueue
+from core.records.database import announce
+from core.services.evaluations import trained_on
+from core.services.rows import locked
+from core.services.takes import get_take
+
+Told = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Originality:
+    """A dataset's training pieces in a form that can be searched, and what unrelated pieces share with them."""
+
+    index: PassageIndex
+    unrelated: Unrelated
+
+
+def open_originality(
+    store: ArtifactStore, dataset: Dataset, corpus: Callable[[], Corpus], told: Told = lambda *_: None
+) -> Originality:
+    """The stored index of a dataset; built and stored first where there is none, or a damaged or older one.
+
+    Args:
+        store: where it is kept, beside the dataset's notes.
+        dataset: imported.
+        corpus: gives the dataset's notes, asked only when the index must be built.
+        told: called with the phase, what is done and what there is to do; may raise to interrupt.
+
+    Raises:
+        StorageError: the store refuses.
+    """
+    folder = dataset.corpus_key.rpartition("/")[0]
+    index_key, words_key = f"{folder}/passages-{VERSION}.npz", f"{folder}/unrelated-{VERSION}.json"
+    if store.exists(index_key) and store.exists(words_key):
+        try:
+            stored = Unrelated.from_json(json.loads(store.read(words_key)))
+            return Originality(PassageIndex.from_bytes(store.read(index_key)), stored)
+        except (StorageError, ValueError, KeyError, TypeError):
+            pass  # whatever it was, it is made anew
+    notes = corpus()
+    train = [number for number, split in enumerate(notes.splits) if split == 0]
+    told("indexing the training pieces", 0, len(train))
+    index = PassageIndex.build([notes.piece(number) for number in train], train)
+    held_out = [piece for piece in notes.pieces("validation") if len(piece)]
+    unrelated = unrelated_passages(held_out, index, lambda done, total: told("comparing held-out pieces", done, total))
+    store.write(index_key, index.to_bytes())
+    store.write(words_key, json.dumps(unrelated.as_json()).encode())
+    return Originality(index, unrelated)
+
+
+def passage_of(
+    originality: Originality, take: Take, notes: Notes, dataset_id: int, piece_ids: dict[int, int]
+) -> SharedPassage:
+    """A take's longest shared passage as its row.
+
+    Args:
+        originality: of the dataset.
+        take: whose passage it is.
+        notes: of the take.
+        dataset_id: of the dataset.
+        piece_ids: a piece's number by its index in the dataset.
+    """
+    shared = longest_shared(notes, originality.index)
+    threshold = originality.unrelated.threshold
+    row = SharedPassage(
+        take_id=take.id, dataset_id=dataset_id, notes=0, threshold=threshold, flagged=False, version=VERSION
+    )
+    if shared is not None:
+        row.notes, row.flagged, row.piece_id = shared.notes, shared.notes >= threshold, piece_ids.get(shared.piece)
+        row.take_begin_seconds, row.take_end_seconds = shared.take_seconds
+        row.piece_begin_seconds, row.piece_end_seconds = shared.piece_seconds
+        row.transposition, row.tempo = shared.transposition, shared.tempo
+    return row
+
+
+def passages_of(session: Session, take_id: int) -> list[SharedPassage]:
+    """What is known of a take, the longest passage first, each with its piece."""
+    statement = (
+        select(SharedPassage)
+        .where(SharedPassage.take_id == take_id)
+        .options(joinedload(SharedPassage.piece).joinedload(Piece.dataset))
+        .order_by(SharedPassage.notes.desc())
+    )
+    return list(session.scalars(statement))
+
+
+def request_originality(session: Session, take_id: int, owner: str = "local") -> Job | None:
+    """Queue the search for a take's longest shared passage; None when it is known already.
+
+    Raises:
+        NotFoundError: there is no such take.
+        ConflictError: nobody here knows on what its model was trained, or that dataset was deleted.
+    """
+    # Locked: of two who ask at once the second finds the job of the first.
+    locked(session, Take, take_id)
+    take = get_take(session, take_id)
+    dataset = dataset_behind(session, take.generation)
+    if dataset is None:
+        raise ConflictError(
+            "The training pieces of this take's model are not here: it was trained elsewhere, or its dataset was "
+            "deleted. Evaluate the model on a dataset to hold its takes against that one."
+        )
+    if any(row.dataset_id == dataset.id and row.version == VERSION for row in passages_of(session, take_id)):
+        return None
+    under_way = select(Job).where(
+        Job.state.in_([JobState.QUEUED, JobState.RUNNING]),
+        Job.kind == JobKind.EVALUATION,
+        Job.request["subject"].as_string() == "take",
+        Job.request["subject_id"].as_integer() == take.id,
+    )
+    if job := session.scalar(under_way.order_by(Job.id.desc()).limit(1)):
+        return job
+    job = enqueue(
+        session,
+        kind=JobKind.EVALUATION,
+        queue=Queue.LIGHT,
+        title=f"Search for copies in seed {take.seed} of {take.generation.name}"[:200],
+        owner=owner,
+        payloads=[{"take_id": take.id, "dataset_id": dataset.id}],
+        request={
+            "subject": "take",
+            "subject_id": take.id,
+            "generation_id": take.generation_id,
+            "dataset_id": dataset.id,
+        },
+        priority=1,
+    )
+    announce(session, f"take:{take.id}")
+    return job
+
+
+def dataset_behind(session: Session, generation: Generation) -> Dataset | None:
+    """The dataset that a generation's model was trained on, if it is here."""
+    return trained_on(session, generation.model_id) if generation.model_id is not None else None

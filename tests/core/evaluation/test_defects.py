@@ -1,0 +1,78 @@
+"""Each defect in a piece that has it, and none in real music."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.evaluation.defects import DEFECTS, defects_of, defects_per_thousand
+from core.music.notes import Notes
+from core.music.reading import read_midi
+
+
+def scale(count: int = 40, length: float = 0.3) -> Notes:
+    return Notes.of(np.arange(count) * 0.3, np.full(count, length), 48 + np.arange(count) % 24, np.full(count, 70))
+
+
+def with_chord(pitches: list[int]) -> Notes:
+    base = scale()
+    onset = np.concatenate((base.onset_seconds, np.full(len(pitches), 13.0)))
+    pitch = np.concatenate((base.pitch, pitches))
+    return Notes.of(onset, np.full(len(onset), 0.3), pitch, np.full(len(onset), 70))
+
+
+def test_a_plain_piece_has_none():
+    assert defects_of(scale()) == set()
+
+
+def test_nothing_is_empty():
+    assert defects_of(Notes.empty()) == {"empty"}
+
+
+def test_one_note_over_and_over_is_stuck():
+    count = 60
+    notes = Notes.of(np.arange(count) * 0.2, np.full(count, 0.1), np.full(count, 60), np.full(count, 70))
+    assert defects_of(notes) == {"stuck"}
+
+
+def test_a_release_that_was_forgotten_hangs():
+    base = scale(80)
+    base.duration_seconds[3] = 20.0
+    assert defects_of(base) == {"hanging"}
+
+
+def test_notes_that_vanish():
+    base = scale()
+    base.duration_seconds[:4] = 0.01
+    assert defects_of(base) == {"zero_length"}
+
+
+@pytest.mark.parametrize(
+    ("pitches", "playable"),
+    [
+        ([36, 43, 48, 60, 64, 67, 72], True),
+        ([30, 46, 62, 78], True),
+        ([24, 48, 72], False),
+        ([60, 61, 62, 63, 64, 65, 66, 67, 68, 69], True),
+        ([60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70], False),
+        ([36, 40, 43, 46, 48, 50, 72], False),
+    ],
+)
+def test_what_two_hands_can_reach(pitches, playable):
+    assert ("unplayable" not in defects_of(with_chord(pitches))) == playable
+
+
+def test_pieces_are_counted_by_the_thousand():
+    counts = defects_per_thousand([scale(), Notes.empty(), with_chord([24, 48, 72]), scale()])
+    assert counts == {**dict.fromkeys(DEFECTS, 0.0), "empty": 250.0, "unplayable": 250.0, "any": 500.0}
+    assert np.isnan(defects_per_thousand([])["any"])
+
+
+def test_real_pieces_hardly_ever_have_one(shared_data: Path):
+    with zipfile.ZipFile(shared_data / "vienna4x22-midi.zip") as archive:
+        names = sorted(name for name in archive.namelist() if name.endswith(".mid"))
+        counts = defects_per_thousand(read_midi(archive.read(name)).notes for name in names)
+    assert counts["any"] < 50

@@ -1,0 +1,155 @@
+"""Planted copies are found whatever was done to them; what is not there is not found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.encoding.performance import decode, encode
+from core.errors import StorageError
+from core.evaluation.originality import longest_shared
+from core.evaluation.passages import SEED_INTERVALS, Line, PassageIndex
+from core.evaluation.unrelated import Unrelated, unrelated_passages
+from core.music.notes import Notes
+
+
+def piece(seed: int, count: int = 400) -> Notes:
+    """Chords and runs, nothing like another seed's."""
+    generator = np.random.default_rng(seed)
+    onsets = np.cumsum(generator.choice([0.0, 0.12, 0.24, 0.5], count))
+    return Notes.of(onsets, generator.choice([0.1, 0.4], count), generator.integers(36, 90, count), np.full(count, 64))
+
+
+PIECES = [piece(seed) for seed in range(30)]
+INDEX = PassageIndex.build(PIECES, range(100, 130))
+
+
+def planted(source: Notes, first: int, count: int, semitones: int = 0, tempo: float = 1.0, seed: int = 0) -> Notes:
+    """Strange notes, then a passage of `source`, transposed and played slower, then strange notes again."""
+    cut = source[slice(first, first + count)]
+    before, after = piece(10_000 + seed, 40), piece(20_000 + seed, 40)
+    begins = before.end_seconds + 1
+    onset = begins + (cut.onset_seconds - cut.onset_seconds[0]) * tempo
+    later = onset[-1] + 2 + after.onset_seconds
+    return Notes.of(
+        np.concatenate((before.onset_seconds, onset, later)),
+        np.concatenate((before.duration_seconds, cut.duration_seconds * tempo, after.duration_seconds)),
+        np.concatenate((before.pitch, cut.pitch.astype(int) + semitones, after.pitch)),
+        np.full(80 + count, 64),
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 29),
+    st.integers(0, 300),
+    st.integers(30, 90),
+    st.integers(-12, 12),
+    st.floats(0.7, 1.4),
+    st.integers(0, 1000),
+)
+def test_a_planted_passage_is_found_in_any_key_and_tempo(number, first, count, semitones, tempo, seed):
+    take = decode(encode(planted(PIECES[number], first, count, semitones, tempo, seed)))
+    found = longest_shared(take, INDEX)
+    assert found is not None
+    assert found.piece == 100 + number
+    # Notes of one pitch at one moment are one note; the passage may begin or end within a chord.
+    real = len(Line.of(PIECES[number][slice(first, first + count)]))
+    assert real - 4 <= found.notes <= real + 6
+    assert found.transposition == semitones
+    assert found.tempo == pytest.approx(tempo, rel=0.1)
+    begin, end = (PIECES[number].onset_seconds[row] for row in (first, min(first + count, 400) - 1))
+    assert found.piece_seconds == pytest.approx((begin, end), abs=0.6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 29), st.integers(0, 300), st.integers(15, 44), st.integers(1, 5), st.integers(0, 1000))
+def test_a_passage_with_a_note_changed_in_its_middle_is_found_whole(number, first, place, by, seed):
+    take = planted(PIECES[number], first, 60, seed=seed)
+    # A note that sounds alone, so that one note differs and not the order of several.
+    gaps = np.diff(take.onset_seconds)
+    alone = np.flatnonzero((gaps[1:] > 0.05) & (gaps[:-1] > 0.05)) + 1
+    row = alone[np.argmin(np.abs(alone - 40 - place))]
+    take.pitch[row] += by
+    found = longest_shared(take, INDEX)
+    assert found is not None
+    assert found.piece == 100 + number
+    real = len(Line.of(PIECES[number][slice(first, first + 60)]))
+    assert found.notes >= real - 6
+
+
+def test_pieces_that_share_nothing_share_little():
+    lengths = [longest_shared(piece(seed, 200), INDEX) for seed in range(500, 540)]
+    assert max(found.notes if found else 0 for found in lengths) <= 2 * SEED_INTERVALS
+
+
+def test_the_same_pitches_in_another_rhythm_are_no_copy():
+    source = PIECES[3][slice(0, 80)]
+    generator = np.random.default_rng(5)
+    other = Notes.of(
+        np.cumsum(generator.choice([0.06, 0.3, 0.9], 80)), source.duration_seconds, source.pitch, source.velocity
+    )
+    whole, wrong = longest_shared(source, INDEX), longest_shared(other, INDEX)
+    assert whole is not None
+    assert whole.notes >= 75
+    assert wrong is None or wrong.notes < 40
+
+
+def test_a_common_figure_starts_no_comparison():
+    def trill(count: int) -> Notes:
+        pitch = np.where(np.arange(count) % 2, 62, 60)
+        return Notes.of(np.arange(count) * 0.1, np.full(count, 0.1), pitch, np.full(count, 64))
+
+    index = PassageIndex.build([trill(400)] * 3, range(3))
+    assert longest_shared(trill(100), index) is None
+
+
+def test_a_training_piece_can_be_held_against_all_others():
+    copied = PassageIndex.build([PIECES[0], PIECES[1], PIECES[0]], [0, 1, 2])
+    found = longest_shared(PIECES[0], copied, leave_out=0)
+    assert found is not None
+    assert found.piece == 2
+    alone = longest_shared(PIECES[1], copied, leave_out=1)
+    assert alone is None or alone.notes < 20
+
+
+def test_nothing_and_next_to_nothing_share_nothing():
+    assert longest_shared(Notes.empty(), INDEX) is None
+    assert longest_shared(piece(1, 3), INDEX) is None
+    assert longest_shared(piece(1), PassageIndex.build([], [])) is None
+
+
+def test_the_index_is_stored_and_read_back_and_damage_is_noticed():
+    data = INDEX.to_bytes()
+    again = PassageIndex.from_bytes(data)
+    assert again.to_bytes() == data
+    assert longest_shared(PIECES[2][slice(10, 90)], again) == longest_shared(PIECES[2][slice(10, 90)], INDEX)
+    with pytest.raises(StorageError, match="damaged"):
+        PassageIndex.from_bytes(data[:-500])
+
+
+def test_the_threshold_is_what_unrelated_pieces_seldom_reach_and_related_ones_do_not_raise_it():
+    strangers = [piece(seed, 250) for seed in range(700, 720)]
+    moved = Notes(
+        *(getattr(PIECES[4], name) for name in ("onset_seconds", "duration_seconds")),
+        PIECES[4].pitch + 2,
+        PIECES[4].velocity,
+    )
+    found = unrelated_passages([*strangers, moved], INDEX)
+    assert found.related == 1
+    assert found.pieces == 21
+    assert found.threshold == 16
+    assert max(found.lengths) < found.threshold
+    assert Unrelated.from_json(found.as_json()) == found
+    assert unrelated_passages([], INDEX).threshold == 32
+
+
+def test_an_unrelated_search_can_be_interrupted():
+    def stop(done: int, total: int) -> None:
+        if done == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        unrelated_passages([piece(1), piece(2), piece(3)], INDEX, stop)
