@@ -142,9 +142,9 @@ class ArtifactStore:
         )
         return sorted(f"{key}/{name}" for name in names if name)
 
-    def files(self, key: str) -> list[str]:
-        """Every file anywhere below `key`, complete or not."""
-        path = self._path(key)
+    def files(self, key: str = "") -> list[str]:
+        """Every file anywhere below `key` (all of the store without one), complete or not."""
+        path = self._path(key) if key else str(self._base)
         if not self._files.exists(path):
             return []
         start = len(str(self._base).rstrip("/")) + 1

@@ -12,7 +12,7 @@ from core.errors import CadenzaError
 from core.models.jobs import Queue
 from core.processes import take_lock
 from core.records.database import Database
-from core.records.schema import require_current
+from core.records.schema import wait_until_current
 from core.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -43,7 +43,7 @@ def _check(settings: Settings, name: str, queues: list[str]) -> None:
         raise CadenzaError(f"The worker's name {name!r} may hold letters, digits, '.', '_' and '-' only (100 at most).")
     check_can_serve([Queue(queue) for queue in queues])
     database = Database.of(settings)
-    require_current(database)
+    wait_until_current(database, settings.wait_for_tables_seconds, lambda line: sys.stderr.write(f"{line}\n"))
     database.dispose()
     if take_lock(settings.run_dir / "names" / f"worker-{name}.lock") is None:
         raise CadenzaError(f"A worker named {name!r} runs on this machine already. Choose another --name.")

@@ -25,7 +25,7 @@ from core.queue.recovery import Observer
 from core.queue.waiting import queue_counts
 from core.queue.yielding import Yielding
 from core.records.database import Database
-from core.records.schema import require_current
+from core.records.schema import wait_until_current
 from core.services.datasets import sweep_datasets
 from core.services.sweeping import EndedSweep, sweep
 from core.services.uploads import delete_stale
@@ -113,7 +113,7 @@ def main() -> int:
         signal.signal(number, lambda *_: ended.set())
     try:
         database = Database.of(settings)
-        require_current(database)
+        wait_until_current(database, settings.wait_for_tables_seconds, lambda line: sys.stderr.write(f"{line}\n"))
         database.dispose()
     except CadenzaError as error:
         sys.stderr.write(f"{error}\n")

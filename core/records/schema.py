@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -14,6 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
 from core.errors import CadenzaError
 from core.records.database import Database
@@ -68,6 +70,64 @@ def require_current(database: Database) -> None:
             f"The database's tables are of revision {found or 'none'}, but this program needs {newest()}. "
             "Run 'cadenza db upgrade', or the newer Cadenza that made them."
         )
+
+
+def wait_until_current(
+    database: Database, patience_seconds: float, tell: Callable[[str], object], pause_seconds: float = 1.0
+) -> None:
+    """Wait while the database is away or its tables are older: somebody is most likely starting or upgrading it.
+
+    Raises:
+        CadenzaError: the tables are newer than this program, or were still not there after the patience.
+    """
+    deadline = time.monotonic() + patience_seconds
+    told = ""
+    while True:
+        try:
+            require_current(database)
+        except CadenzaError as error:
+            trouble, final = error, not is_known(current(database))
+        except OperationalError as error:
+            trouble, final = CadenzaError(f"The database does not answer: {error.orig}".strip()), False
+        else:
+            return
+        if final or time.monotonic() > deadline:
+            raise trouble
+        if str(trouble) != told:
+            told = str(trouble)
+            tell(f"{told} Waiting up to {patience_seconds:.0f} s for that.")
+        time.sleep(pause_seconds)
+
+
+@contextmanager
+def rebuilding(database: Database, revision: str, clear: Callable[[Connection], None]) -> Iterator[Connection]:
+    """Empty tables of `revision`, to be filled in this block, and migrated to the newest at its end; all or nothing.
+
+    Args:
+        database: the database whose tables are made anew.
+        revision: the revision of the rows that will be put in.
+        clear: deletes every row of the present tables.
+
+    Raises:
+        CadenzaError: one of the revisions is not known to this program.
+    """
+    with _alone(database) as connection:
+        if _revision_of(connection):
+            clear(connection)
+            _run(lambda config: command.downgrade(config, "base"), connection)
+        _run(lambda config: command.upgrade(config, revision), connection)
+        yield connection
+        _run(lambda config: command.upgrade(config, "head"), connection)
+        if database.is_sqlite and connection.execute(text("PRAGMA foreign_key_check")).first() is not None:
+            raise CadenzaError("The rows do not belong together: one points at another that is not there.")
+
+
+def is_known(revision: str) -> bool:
+    """Whether this program can migrate from `revision`; an empty one are no tables yet."""
+    try:
+        return not revision or ScriptDirectory.from_config(_config()).get_revision(revision) is not None
+    except CommandError:
+        return False
 
 
 def _config() -> Config:

@@ -30,6 +30,9 @@ _COMMANDS = {
     "web": ("webui.cli.parts:web", "Run the web server alone."),
     "worker": ("webui.cli.parts:worker", "Run one worker."),
     "maintenance": ("webui.cli.parts:maintenance", "Run the process that brings back lost work."),
+    "doctor": ("webui.cli.operations:doctor", "Check the whole installation, and say what to mend."),
+    "backup": ("webui.cli.operations:backup", "Copy database and files, while the system runs."),
+    "restore": ("webui.cli.operations:restore", "Put a backup in the place of what is there."),
     "db": ("webui.cli.parts:db", "Prepare the database."),
 }
 

@@ -41,7 +41,7 @@ def up() -> None:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: ended.set())
-    with sentences(), prepared_system(Settings()) as system:
+    with sentences(), prepared_system(Settings(), tell=click.echo) as system:
         system.start()
         _watch(system, ended)
         click.echo("Stopping …")
@@ -103,11 +103,12 @@ def db() -> None:
 
 @db.command()
 def upgrade() -> None:
-    """Make the tables, or bring them to this version."""
-    from core.records import schema
+    """Make the tables, or bring them to this version after a copy of their rows."""
+    from core.operations.upgrading import upgrade_with_copy
 
     with sentences(), _database() as database:
-        click.echo(f"The tables are of revision {schema.upgrade(database)}.")
+        reached = upgrade_with_copy(database, _settings().data_dir.absolute() / "backups", click.echo)
+        click.echo(f"The tables are of revision {reached}.")
 
 
 @db.command()

@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 import xmlrpc.client
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,8 +24,8 @@ from sqlalchemy import select
 from core.errors import CadenzaError
 from core.models.base import utc_now
 from core.models.workers import Worker, WorkerState
+from core.operations.upgrading import upgrade_with_copy
 from core.processes import end_lock_holders, lock_holder, take_lock
-from core.records import schema
 from core.records.database import Database
 from core.settings import Settings
 from webui.launcher.parts import Part, parts_of, supervisor_config
@@ -144,8 +144,10 @@ class System:
 
 
 @contextmanager
-def prepared_system(settings: Settings) -> Iterator[System]:
+def prepared_system(settings: Settings, tell: Callable[[str], object] = lambda _: None) -> Iterator[System]:
     """A system with a migrated database that only this process may start; stopped at the end.
+
+    Tables of an older revision are upgraded, after a copy of their rows; `tell` is called with a line about it.
 
     Raises:
         CadenzaError: another system runs on the same data, or the database is of a version that is not known.
@@ -162,7 +164,7 @@ def prepared_system(settings: Settings) -> Iterator[System]:
         )
     try:
         database = Database(settings.resolved_database_url)
-        schema.upgrade(database)
+        upgrade_with_copy(database, settings.data_dir.absolute() / "backups", tell)
         database.dispose()
         try:
             yield system

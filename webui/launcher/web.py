@@ -18,6 +18,8 @@ from gunicorn.glogging import Logger
 
 from core.errors import CadenzaError
 from core.logs import configure_logging
+from core.records.database import Database
+from core.records.schema import wait_until_current
 from core.settings import Settings
 
 # Every open page that listens for changes holds a thread; threads are made only when needed.
@@ -37,9 +39,13 @@ def serve(settings: Settings) -> None:
     """Serve until a signal says otherwise.
 
     Raises:
-        CadenzaError: the host is not this machine's own; there are no accounts yet.
+        CadenzaError: the host is not this machine's own (there are no accounts yet), or the tables are of another
+            revision.
     """
     configure_logging(settings, "web")
+    database = Database(settings.resolved_database_url)
+    wait_until_current(database, settings.wait_for_tables_seconds, lambda line: sys.stderr.write(f"{line}\n"))
+    database.dispose()
     _share_metrics(settings)
     port = _choose_port(settings)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
