@@ -58,20 +58,18 @@ def measure(options: Options) -> list[Row]:
 
 def _our_side(composer: Any, sequences: int, notes: int) -> Side:
     from core.sampling.blocks import run_blocks
-    from core.sampling.events_loop import EventsLoop
-    from core.sampling.grammar import Limits
     from core.sampling.settings import TakeSettings
 
     settings = TakeSettings(length=notes)
     requests = [(seed, 1.0) for seed in range(sequences)]
-    # The composer's own program, so that its block is the one that takes are made in; the composer tells notes, and
-    # here the events are counted.
-    program = composer._events
+    # The composer's own loops, so that its blocks are those that takes are made in; the composer tells notes, and here
+    # the events are counted.
+    programs, weights = composer._programs, composer._weights
 
     def side() -> float:
         made: list[int] = []
-        loop = EventsLoop(program, program.start(None), Limits.of(settings), settings.top_k, settings.top_p)
-        run_blocks(loop, requests, lambda _index, values, _logits: made.append(len(values)), lambda: False)
+        loops = programs.loops(sequences, weights, settings, None)
+        run_blocks(loops, requests, lambda _index, values, _logits: made.append(len(values)), lambda: False)
         return float(sum(made))
 
     return side

@@ -44,6 +44,8 @@ def warm_up(queues: Sequence[Queue], functions: Mapping[JobKind, str] = FUNCTION
                 _logger.warning("units of kind %s cannot run here: %s", kind.value, error)
     if not _HEAVY & set(queues):
         return "CPU"
-    from core.modeling.backend import device_kind
+    from core.modeling.backend import device_kind, use_one_thread
 
+    if Queue.GENERATION in queues:
+        use_one_thread()
     return device_kind()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -137,6 +138,24 @@ def make_deterministic() -> None:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
+
+
+def use_one_thread() -> None:
+    """Run each operation on one core, if nothing was computed yet in this process; calling it again does no harm.
+
+    For generation: several threads divide a product otherwise than one does and so change its bits, and a block on
+    each core makes more of the processor than one block on all.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with contextlib.suppress(RuntimeError):  # too late: computing has begun
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+
+
+def available_cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def device_kind() -> str:

@@ -18,8 +18,14 @@ def lstm_cell(z: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         New `(h, c)`, each `[batch, units]` (Hochreiter and Schmidhuber 1997, with Gers's forget gate).
     """
     i, f, g, o = ops.split(z, 4, axis=-1)
-    c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
-    return ops.sigmoid(o) * ops.tanh(c), c
+    c = quick_sigmoid(f) * c + quick_sigmoid(i) * ops.tanh(g)
+    return quick_sigmoid(o) * ops.tanh(c), c
+
+
+def quick_sigmoid(x: Tensor) -> Tensor:
+    """The logistic function by way of tanh, which XLA computes without a division by an exponential: 10 to 20 % of a
+    step of the article's network."""
+    return 0.5 * ops.tanh(0.5 * x) + 0.5
 
 
 @custom_gradient

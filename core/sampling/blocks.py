@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,23 +47,27 @@ class ChunkLoop(Protocol):
     ) -> ChunkOutput:
         """Some steps; rows that are `fresh` begin a take first. Uniforms are `[steps, rows]`."""
 
+    def state(self) -> list[NDArray[np.generic]]:
+        """What the rows keep between calls; the first axis is the row."""
+
 
 Finished = Callable[[int, NDArray[np.generic], NDArray[np.float32] | None], None]
 
 
 def run_blocks(
-    loop: ChunkLoop,
+    loops: Sequence[ChunkLoop],
     requests: Sequence[tuple[int, float]],
     on_finished: Finished,
     interrupted: Callable[[], bool],
 ) -> None:
-    """Compose all requests, at most `loop.rows` at a time; a row whose take is done begins the next one.
+    """Compose all requests, one in each row of each loop at a time; a row whose take is done begins the next one.
 
-    A row's arithmetic depends neither on its place nor on its neighbours, and its numbers on its seed alone, so a take
-    is the same whatever else is composed beside it.
+    The loops run side by side, each in a thread of its own; everything else happens in the caller's. A row's
+    arithmetic depends neither on its place nor on its neighbours, and its numbers on its seed alone, so a take is the
+    same whatever else is composed beside it.
 
     Args:
-        loop: the compiled loop.
+        loops: compiled loops, as many as shall run at once.
         requests: (seed, temperature) of each take.
         on_finished: called with a take's index, its values `[n, ...]` and, when traced, its logits `[n, events]`.
         interrupted: looked at between chunks.
@@ -71,34 +76,67 @@ def run_blocks(
         CompositionInterrupted: `interrupted` said so.
     """
     waiting = deque(range(len(requests)))
-    active: list[int | None] = [None] * loop.rows
-    generators: list[Uniforms | None] = [None] * loop.rows
-    parts: list[list[NDArray[np.generic]]] = [[] for _ in active]
-    traces: list[list[NDArray[np.float32]]] = [[] for _ in active]
-    temperatures = np.ones(loop.rows, np.float32)
-    uniforms = np.zeros((loop.steps, loop.rows), np.float32)
-    while waiting or any(index is not None for index in active):
-        if interrupted():
+    blocks = [_Block(loop, requests, waiting) for loop in loops]
+    with ThreadPoolExecutor(len(blocks), thread_name_prefix="compose") as threads:
+        stop = interrupted()
+        running = {threads.submit(block.run): block for block in blocks if not stop and block.fill()}
+        while running:
+            ready, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in ready:
+                block = running.pop(future)
+                finished = list(block.collect(future.result()))
+                stop = stop or interrupted()
+                # First of all, so that the device does not wait while takes are handed over.
+                if not stop and block.fill():
+                    running[threads.submit(block.run)] = block
+                for index, values, trace in finished:
+                    on_finished(index, values, trace)
+        if stop:
             raise CompositionInterrupted("The composition was interrupted; the takes made so far are kept.")
-        fresh = np.zeros(loop.rows, bool)
-        for row in range(loop.rows):
-            if active[row] is None and waiting:
-                begun = waiting.popleft()
-                active[row] = begun
-                seed, temperatures[row] = requests[begun]
-                generators[row], fresh[row] = Uniforms(seed), True
-            generator = generators[row]
+
+
+class _Block:
+    """The rows of one loop and the takes that they are at."""
+
+    def __init__(self, loop: ChunkLoop, requests: Sequence[tuple[int, float]], waiting: deque[int]) -> None:
+        self._loop = loop
+        self._requests, self._waiting = requests, waiting
+        self._active: list[int | None] = [None] * loop.rows
+        self._generators: list[Uniforms | None] = [None] * loop.rows
+        self._parts: list[list[NDArray[np.generic]]] = [[] for _ in self._active]
+        self._traces: list[list[NDArray[np.float32]]] = [[] for _ in self._active]
+        self._temperatures = np.ones(loop.rows, np.float32)
+        self._fresh = np.zeros(loop.rows, bool)
+
+    def fill(self) -> bool:
+        """Give the free rows takes that wait; whether any row has one."""
+        self._fresh = np.zeros(self._loop.rows, bool)
+        for row, index in enumerate(self._active):
+            if index is None and self._waiting:
+                begun = self._waiting.popleft()
+                self._active[row] = begun
+                seed, self._temperatures[row] = self._requests[begun]
+                self._generators[row], self._fresh[row] = Uniforms(seed), True
+        return any(index is not None for index in self._active)
+
+    def run(self) -> ChunkOutput:
+        """One chunk; the only part that runs in another thread than the rest."""
+        uniforms = np.zeros((self._loop.steps, self._loop.rows), np.float32)
+        for row, generator in enumerate(self._generators):
             if generator is not None:
-                uniforms[:, row] = generator.take(loop.steps)
-        output = loop.run(fresh, temperatures, uniforms)
-        for row, index in enumerate(active):
+                uniforms[:, row] = generator.take(self._loop.steps)
+        return self._loop.run(self._fresh, self._temperatures.copy(), uniforms)
+
+    def collect(self, output: ChunkOutput) -> Iterator[tuple[int, NDArray[np.generic], NDArray[np.float32] | None]]:
+        """The takes that a chunk completed; their rows are free again."""
+        for row, index in enumerate(self._active):
             if index is None:
                 continue
-            parts[row].append(output.values[: output.counts[row], row])
+            self._parts[row].append(output.values[: output.counts[row], row])
             if output.logits is not None:
-                traces[row].append(output.logits[: output.counts[row], row])
+                self._traces[row].append(output.logits[: output.counts[row], row])
             if output.done[row]:
-                trace = np.concatenate(traces[row]) if traces[row] else None
-                values = np.concatenate(parts[row])
-                active[row], generators[row], parts[row], traces[row] = None, None, [], []
-                on_finished(index, values, trace)
+                trace = np.concatenate(self._traces[row]) if self._traces[row] else None
+                values = np.concatenate(self._parts[row])
+                self._active[row], self._generators[row], self._parts[row], self._traces[row] = None, None, [], []
+                yield index, values, trace

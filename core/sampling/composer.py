@@ -9,28 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.encoding.performance import VELOCITY, decode, encode
-from core.encoding.tutorial import from_triples, to_triples
+from core.encoding.tutorial import from_triples
 from core.errors import InputError
-from core.modeling.backend import device_kind, make_deterministic
+from core.modeling.backend import make_deterministic, use_one_thread
 from core.modeling.checkpoints import Checkpoint
-from core.modeling.network import build_network
 from core.music.notes import Notes
-from core.sampling.blocks import ChunkLoop, CompositionInterrupted, run_blocks
-from core.sampling.events_loop import EventsLoop, EventsProgram
+from core.sampling.blocks import CompositionInterrupted, run_blocks
 from core.sampling.facts import SAMPLER_VERSION, least_primer_notes
 from core.sampling.finishing import finish_take
-from core.sampling.grammar import Limits
+from core.sampling.programs import programs_of
 from core.sampling.settings import TakeSettings
-from core.sampling.tutorial_loop import TutorialLoop, TutorialProgram
 from core.training.settings import TutorialSettings
 
 __all__ = ["SAMPLER_VERSION", "Composer", "CompositionInterrupted"]
-
-# Fixed for each kind of device, since products of different heights round differently: part of what `SAMPLER_VERSION`
-# stands for, like every change here that changes a take's bits.
-_EVENT_ROWS = {"cpu": 8, "gpu": 256}
-_TUTORIAL_ROWS = {"cpu": 2, "gpu": 64}
-_STEPS = 64
 
 OnTake = Callable[[int, Notes], None]
 OnLogits = Callable[[int, NDArray[np.float32]], None]
@@ -47,18 +38,13 @@ class Composer:
         """
         checkpoint.check()
         make_deterministic()
+        use_one_thread()
         self.checkpoint = checkpoint
         self._settings = checkpoint.family_settings
         self._seconds = 0.0
         self._notes = 0
-        device = device_kind()
-        self._events: EventsProgram | None = None
-        self._tutorial: TutorialProgram | None = None
-        if isinstance(self._settings, TutorialSettings):
-            rows = _TUTORIAL_ROWS[device]
-            self._tutorial = TutorialProgram(checkpoint.weights, self._settings.window, rows, _STEPS)
-        else:
-            self._events = EventsProgram(build_network(self._settings), checkpoint.weights, _EVENT_ROWS[device], _STEPS)
+        self._programs = programs_of(self._settings)
+        self._weights = self._programs.prepare(checkpoint.weights)
 
     @property
     def notes_per_second(self) -> float:
@@ -104,18 +90,15 @@ class Composer:
         if needed and (primer is None or len(primer) < needed):
             found = "none is given" if primer is None else f"it has {len(primer)}"
             raise InputError.of("primer", f"primer: this model continues at least {needed} notes; {found}.")
-        traced = on_logits is not None
+        if not requests:
+            return
         started = time.monotonic()
-        loop: ChunkLoop
+        loops = self._programs.loops(len(requests), self._weights, settings, primer, traced=on_logits is not None)
         decoded: Callable[[NDArray[np.generic]], Notes]
-        if self._tutorial is not None and primer is not None:
-            loop, decoded = TutorialLoop(self._tutorial, to_triples(primer), settings, traced=traced), from_triples
+        if isinstance(self._settings, TutorialSettings):
+            decoded = from_triples
         else:
-            assert self._events is not None
-            events = encode(primer)[:-1] if primer is not None and len(primer) else None
-            start = self._events.start(events)
-            loop = EventsLoop(self._events, start, Limits.of(settings), settings.top_k, settings.top_p, traced=traced)
-            prefix = _loudness(events)
+            prefix = _loudness(primer)
 
             def decoded(values: NDArray[np.generic]) -> Notes:
                 return decode(np.concatenate((prefix, values.astype(np.uint16))))
@@ -129,12 +112,12 @@ class Composer:
             on_take(index, notes)
 
         before = self._seconds
-        run_blocks(loop, requests, finished, interrupted)
+        run_blocks(loops, requests, finished, interrupted)
 
 
-def _loudness(primer: NDArray[np.uint16] | None) -> NDArray[np.uint16]:
+def _loudness(primer: Notes | None) -> NDArray[np.uint16]:
     """The velocity event that holds at the primer's end, for the take's first notes."""
-    if primer is None:
+    if primer is None or not len(primer):
         return np.zeros(0, np.uint16)
-    levels = primer[(primer >= VELOCITY) & (primer < VELOCITY + 32)]
-    return levels[-1:]
+    events = encode(primer)
+    return events[(events >= VELOCITY) & (events < VELOCITY + 32)][-1:]

@@ -2,27 +2,53 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from core.encoding.performance import BEGIN
+from core.encoding.performance import BEGIN, encode
 from core.modeling.backend import Tensor, Tree, jit, scan, select, to_device, to_numpy
 from core.modeling.network import Network
-from core.sampling.blocks import ChunkOutput
+from core.modeling.packing import Packing
+from core.music.notes import Notes
+from core.sampling.blocks import ChunkLoop, ChunkOutput
 from core.sampling.choice import RULED_OUT, choose, truncate
 from core.sampling.grammar import Limits, advance, allowed_events, initial_grammar
+from core.sampling.settings import TakeSettings
+
+
+class EventsWeights:
+    """A network's weights as its steps want them, in few tensors; the same for every block width."""
+
+    def __init__(self, network: Network) -> None:
+        self._prepare = jit(network.prepare)
+        self._packing: Packing | None = None
+
+    def prepare(self, weights: dict[str, NDArray[np.float32]]) -> list[Tensor]:
+        """A model's weights on the device."""
+        prepared = self._prepare(to_device(weights))
+        self._packing = self._packing or Packing(prepared)
+        return self._packing.pack(prepared)
+
+    def unpack(self, packed: list[Tensor]) -> Tree:
+        """What `Network.step` takes."""
+        assert self._packing is not None, "prepare comes first"
+        return self._packing.unpack(packed)
 
 
 class EventsProgram:
-    """A network's compiled functions for one block width; shared by all compositions with that network."""
+    """A network's compiled functions for one block width; shared by all models of its architecture."""
 
-    def __init__(self, network: Network, weights: dict[str, NDArray[np.float32]], rows: int, steps: int) -> None:
+    def __init__(self, network: Network, weights: EventsWeights, rows: int, steps: int) -> None:
         self.rows = rows
         self.steps = steps
         self._network = network
-        self.prepared: Tree = jit(network.prepare)(to_device(weights))
-        self.feed = jit(self._feed)
+        self._weights = weights
+        self._carry = Packing(self._begin(network.initial_state(rows), BEGIN))
+        self.asked = Packing(asked_for(Limits(1, 1, 1, False), 0, 1.0, np.ones(rows, np.float32)))
+        self._feed = jit(self._read)
+        self.restart = jit(self._select_rows)
         self._chunks = {
             (truncated, traced): jit(self._chunk_function(truncated, traced))
             for truncated in (False, True)
@@ -33,42 +59,56 @@ class EventsProgram:
         """The compiled chunk: with top k and top p or without, with logits returned or without."""
         return self._chunks[truncated, traced]
 
-    def start(self, primer: NDArray[np.uint16] | None) -> Tree:
-        """The state and last event from which every take of a composition begins.
+    def loops(
+        self, count: int, weights: list[Tensor], settings: TakeSettings, primer: Notes | None, *, traced: bool
+    ) -> list[ChunkLoop]:
+        """Loops that continue the same primer with the same settings, each with rows of its own."""
+        events = encode(primer)[:-1] if primer is not None and len(primer) else np.array([BEGIN], np.uint16)
+        start = self._start(weights, events)
+        return [EventsLoop(self, weights, start, settings, traced=traced) for _ in range(count)]
 
-        Args:
-            primer: events that the network reads first, `BEGIN` included; None begins a piece.
-        """
-        events = np.array([BEGIN], np.uint16) if primer is None else primer
-        state = to_device(self._network.initial_state(self.rows))
+    def unpack(self, carry: list[Tensor]) -> Tree:
+        """What a packed carry holds."""
+        return self._carry.unpack(carry)
+
+    def _start(self, weights: list[Tensor], events: NDArray[np.uint16]) -> list[Tensor]:
+        """The packed state after all events but the last, which every take reads first."""
+        carry = to_device(self._carry.pack(self._begin(self._network.initial_state(self.rows), int(events[-1]))))
         read = events[:-1].astype(np.int32)
         for at in range(0, read.size, self.steps):
             part = read[at : at + self.steps]
             padded = np.zeros(self.steps, np.int32)
             padded[: part.size] = part
-            state = self.feed(self.prepared, np.repeat(padded[:, None], self.rows, axis=1), np.int32(part.size), state)
+            carry = self._feed(weights, padded, np.int32(part.size), carry)
+        return carry  # type: ignore[no-any-return]  # Keras tensors carry no types
+
+    def _begin(self, state: Tree, event: int) -> Tree:
         return {
             "state": state,
-            "event": np.full(self.rows, events[-1], np.int32),
+            "event": np.full(self.rows, event, np.int32),
             "grammar": initial_grammar(self.rows),
         }
 
-    def _feed(self, prepared: Tree, events: Tensor, count: Tensor, state: Tree) -> Tree:
-        """Read `count` of the events `[steps, rows]` without drawing any."""
+    def _read(self, weights: list[Tensor], events: Tensor, count: Tensor, packed: list[Tensor]) -> list[Tensor]:
+        """All rows read `count` of the events `[steps]` without drawing any."""
+        prepared, carry = self._weights.unpack(weights), self._carry.unpack(packed)
 
-        def step(carry: Tree, event: Tensor) -> tuple[Tree, Tensor]:
-            number, state = carry
-            _, after = self._network.step(prepared, event, state)
+        def step(inner: Tree, event: Tensor) -> tuple[Tree, Tensor]:
+            number, state = inner
+            _, after = self._network.step(prepared, ops.broadcast_to(event, (self.rows,)), state)
             return (number + 1, select(number < count, after, state)), number
 
-        (_, state), _ = scan(step, (np.int32(0), state), events)
-        return state
+        (_, state), _ = scan(step, (np.int32(0), carry["state"]), events)
+        return self._carry.pack({**carry, "state": state})
+
+    def _select_rows(self, fresh: Tensor, start: list[Tensor], packed: list[Tensor]) -> list[Tensor]:
+        """Rows that are `fresh` begin a take."""
+        return self._carry.pack(select(fresh, self._carry.unpack(start), self._carry.unpack(packed)))
 
     def _chunk_function(self, truncated: bool, traced: bool) -> Tree:
-        def chunk(
-            prepared: Tree, carry: Tree, start: Tree, fresh: Tensor, limits: Tree, draw: Tree, uniforms: Tensor
-        ) -> Tree:
-            carry = select(fresh, start, carry)
+        def chunk(weights: list[Tensor], packed: list[Tensor], asked: list[Tensor], uniforms: Tensor) -> Tree:
+            prepared, wanted = self._weights.unpack(weights), self.asked.unpack(asked)
+            limits, draw = wanted["limits"], wanted["draw"]
 
             def step(carry: Tree, uniform: Tensor) -> tuple[Tree, Tree]:
                 logits, state = self._network.step(prepared, carry["event"], carry["state"])
@@ -77,38 +117,57 @@ class EventsProgram:
                 if truncated:
                     scaled = truncate(scaled, draw["top_k"], draw["top_p"])
                 event = choose(scaled, uniform)
-                counts = ~carry["grammar"]["done"]
+                # What a finished row draws is thrown away.
+                drawn = ops.where(carry["grammar"]["done"], -1, event)
                 after = {"state": state, "event": event, "grammar": advance(carry["grammar"], event, limits)}
-                return after, (event, counts, logits) if traced else (event, counts)
+                return after, (drawn, logits) if traced else (drawn,)
 
-            return scan(step, carry, uniforms)
+            carry, outputs = scan(step, self._carry.unpack(packed), uniforms)
+            return self._carry.pack(carry), carry["grammar"]["done"], outputs
 
         return chunk
 
 
+def asked_for(limits: Limits, top_k: int, top_p: float, temperatures: NDArray[np.float32]) -> Tree:
+    """What a chunk needs to know of the takes' settings."""
+    return {
+        "limits": limits.tensors(),
+        "draw": {"top_k": np.int32(top_k), "top_p": np.float32(top_p), "temperature": temperatures},
+    }
+
+
 class EventsLoop:
-    """One composition's block of rows; see `ChunkLoop`. Values are events, `END` included where the model chose it."""
+    """One block of rows of a composition; see `ChunkLoop`. Values are events, with `END` where the model chose it."""
 
     def __init__(
-        self, program: EventsProgram, start: Tree, limits: Limits, top_k: int, top_p: float, *, traced: bool = False
+        self,
+        program: EventsProgram,
+        weights: list[Tensor],
+        start: list[Tensor],
+        settings: TakeSettings,
+        *,
+        traced: bool = False,
     ) -> None:
         self.rows, self.steps = program.rows, program.steps
         self._program = program
-        self._chunk = program.chunk(truncated=top_k > 0 or top_p < 1, traced=traced)
-        self._start = to_device(start)
-        self._carry = self._start
-        self._limits = limits.tensors()
-        self._draw = {"top_k": np.int32(top_k), "top_p": np.float32(top_p)}
+        self._weights = weights
+        self._chunk = program.chunk(truncated=settings.truncates, traced=traced)
+        self._start = self._carry = start
+        self._settings = Limits.of(settings), settings.top_k, settings.top_p
+        self._asked: list[Tensor] = []
 
     def run(
         self, fresh: NDArray[np.bool_], temperatures: NDArray[np.float32], uniforms: NDArray[np.float32]
     ) -> ChunkOutput:
         """Some steps of every row."""
-        draw = {**self._draw, "temperature": temperatures}
-        self._carry, drawn = self._chunk(
-            self._program.prepared, self._carry, self._start, fresh, self._limits, draw, uniforms
-        )
-        events, counts = to_numpy(drawn[0]), to_numpy(drawn[1])
-        logits = to_numpy(drawn[2]) if len(drawn) > 2 else None
-        done = to_numpy(self._carry["grammar"]["done"])
-        return ChunkOutput(events, counts.sum(axis=0).astype(np.int32), done, logits)
+        if fresh.any():
+            self._asked = to_device(self._program.asked.pack(asked_for(*self._settings, temperatures)))
+            self._carry = self._program.restart(fresh, self._start, self._carry)
+        self._carry, done, drawn = self._chunk(self._weights, self._carry, self._asked, uniforms)
+        events = to_numpy(drawn[0])
+        logits = to_numpy(drawn[1]) if len(drawn) > 1 else None
+        return ChunkOutput(events, (events >= 0).sum(axis=0).astype(np.int32), to_numpy(done), logits)
+
+    def state(self) -> list[NDArray[np.generic]]:
+        """What the rows keep between calls."""
+        return [to_numpy(leaf) for leaf in keras.tree.flatten(self._program.unpack(self._carry))]

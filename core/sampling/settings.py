@@ -59,6 +59,11 @@ class TakeSettings(PersonSettings):
             raise ValueError(f"length: {self.length:g} seconds is refused; allowed is 1 to {LONGEST_SECONDS}.")
         return self
 
+    @property
+    def truncates(self) -> bool:
+        """Whether unlikely events are ruled out."""
+        return self.top_k > 0 or self.top_p < 1
+
 
 class GenerationSettings(TakeSettings):
     """A generation: take settings, with seeds and a sweep of temperatures instead of one."""

@@ -7,16 +7,19 @@ and the oldest, complete by then, predicts.
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from core.encoding.tutorial import to_triples
 from core.modeling.backend import Tensor, Tree, jit, scan, select, to_device, to_numpy
+from core.modeling.packing import Packing
 from core.modeling.recurrence import lstm_cell
 from core.modeling.shapes import TUTORIAL_UNITS
-from core.modeling.tutorial import SCALE, tutorial_heads
-from core.music.notes import PITCH_COUNT
-from core.sampling.blocks import ChunkOutput
+from core.modeling.tutorial import HEADS, SCALE
+from core.music.notes import PITCH_COUNT, Notes
+from core.sampling.blocks import ChunkLoop, ChunkOutput
 from core.sampling.choice import RULED_OUT, choose, truncate
 from core.sampling.settings import TakeSettings
 
@@ -27,17 +30,36 @@ _LEAST_GAP_SECONDS = 0.01
 # A take in seconds has at most so many notes for each of them: so a model that never moves on in time ends too.
 _MOST_NOTES_PER_SECOND = 100
 _LONG_AGO = -1e6
+_WEIGHTS = Packing(
+    {
+        "kernel": np.zeros((3, 4 * TUTORIAL_UNITS), np.float32),
+        "recurrent": np.zeros((TUTORIAL_UNITS, 4 * TUTORIAL_UNITS), np.float32),
+        "bias": np.zeros(4 * TUTORIAL_UNITS, np.float32),
+        "heads_kernel": np.zeros((TUTORIAL_UNITS, PITCH_COUNT + 2), np.float32),
+        "heads_bias": np.zeros(PITCH_COUNT + 2, np.float32),
+    }
+)
+
+
+def prepare_tutorial(weights: dict[str, NDArray[np.float32]]) -> list[Tensor]:
+    """A model's weights in few tensors on the device; the three heads become one product."""
+    prepared = {name: weights[f"lstm_0.{name}"] for name in ("kernel", "recurrent", "bias")}
+    for part in ("kernel", "bias"):
+        prepared[f"heads_{part}"] = np.concatenate([weights[f"{head}.{part}"] for head in HEADS], axis=-1)
+    return to_device(_WEIGHTS.pack(prepared))  # type: ignore[no-any-return]  # Keras tensors carry no types
 
 
 class TutorialProgram:
-    """The network's compiled functions for one block width; shared by all compositions with that network."""
+    """The network's compiled functions for one block width; shared by all models with the same window."""
 
-    def __init__(self, weights: dict[str, NDArray[np.float32]], window: int, rows: int, least_steps: int) -> None:
+    def __init__(self, window: int, rows: int, least_steps: int) -> None:
         self.rows, self.window = rows, window
         # A multiple of the window, so that in all rows, whenever they began, the same window is the oldest.
         self.steps = -(-least_steps // window) * window
-        self.weights: Tree = to_device(weights)
+        self._carry = Packing(self._begin(np.zeros((self.rows, window, TUTORIAL_UNITS), np.float32), np.zeros(3)))
+        self.asked = Packing(asked_for((1, 1.0, 1.0), 0, 1.0, np.ones(rows, np.float32)))
         self._read = jit(self._read_primer)
+        self.restart = jit(self._select_rows)
         self._chunks = {
             (truncated, traced): jit(self._chunk_function(truncated, traced))
             for truncated in (False, True)
@@ -48,79 +70,101 @@ class TutorialProgram:
         """The compiled chunk: with top k and top p or without, with pitch logits returned or without."""
         return self._chunks[truncated, traced]
 
-    def start(self, triples: NDArray[np.float32]) -> Tree:
-        """The state from which every take begins, after a primer `[n, 3]` of at least as many notes as the window."""
-        last = (triples[-self.window :] / SCALE).astype(np.float32)
-        h, c = self._read(self.weights, np.repeat(last[:-1, None, :], self.rows, axis=1))
-        return to_device(
-            {
-                "h": h,
-                "c": c,
-                "note": np.repeat(last[-1:], self.rows, axis=0),
-                "notes": np.zeros(self.rows, np.int32),
-                "seconds": np.zeros(self.rows, np.float32),
-                "struck": np.full((self.rows, PITCH_COUNT), _LONG_AGO, np.float32),
-                "done": np.zeros(self.rows, bool),
-            }
-        )
+    def loops(
+        self, count: int, weights: list[Tensor], settings: TakeSettings, primer: Notes | None, *, traced: bool
+    ) -> list[ChunkLoop]:
+        """Loops that continue the last `window` notes of the same primer, each with rows of its own."""
+        assert primer is not None, "the caller looks"
+        last = (to_triples(primer)[-self.window :] / SCALE).astype(np.float32)
+        start = self._read(weights, last)
+        return [TutorialLoop(self, weights, start, settings, traced=traced) for _ in range(count)]
 
-    def _read_primer(self, weights: Tree, notes: Tensor) -> tuple[Tensor, Tensor]:
+    def unpack(self, carry: list[Tensor]) -> Tree:
+        """What a packed carry holds."""
+        return self._carry.unpack(carry)
+
+    def _begin(self, states: Tensor, note: Tensor) -> Tree:
+        return {
+            "h": states,
+            "c": states,
+            "note": ops.cast(ops.broadcast_to(note, (self.rows, 3)), "float32"),
+            "notes": np.zeros(self.rows, np.int32),
+            "seconds": np.zeros(self.rows, np.float32),
+            "struck": np.full((self.rows, PITCH_COUNT), _LONG_AGO, np.float32),
+            "done": np.zeros(self.rows, bool),
+        }
+
+    def _read_primer(self, weights: list[Tensor], notes: Tensor) -> list[Tensor]:
         """All windows after the primer's notes but the last; window j begins with note j and is empty before."""
+        prepared = _WEIGHTS.unpack(weights)
         empty = ops.zeros((self.rows, self.window, TUTORIAL_UNITS))
 
         def step(carry: Tree, note: Tensor) -> tuple[Tree, Tensor]:
             number, h, c = carry
-            h, c = self._advance(weights, note, h, c)
+            h, c = self._advance(prepared, ops.broadcast_to(note, (self.rows, 3)), h, c)
             begun = (ops.arange(self.window, dtype="int32") <= number)[:, None]
             return (number + 1, ops.where(begun, h, 0.0), ops.where(begun, c, 0.0)), number
 
-        (_, h, c), _ = scan(step, (np.int32(0), empty, empty), notes)
-        return h, c
+        (_, h, c), _ = scan(step, (np.int32(0), empty, empty), notes[:-1])
+        return self._carry.pack({**self._begin(empty, notes[-1]), "h": h, "c": c})
 
     def _advance(self, weights: Tree, note: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """All open windows `[rows, window, 128]` read one scaled note each row `[rows, 3]`."""
-        kernel = weights["lstm_0.kernel"]
-        inputs = ops.sum(note[:, :, None] * kernel, axis=1) + weights["lstm_0.bias"]
+        inputs = ops.sum(note[:, :, None] * weights["kernel"], axis=1) + weights["bias"]
         flat = ops.reshape(h, (-1, TUTORIAL_UNITS))
-        product = ops.reshape(ops.matmul(flat, weights["lstm_0.recurrent"]), (self.rows, self.window, -1))
+        product = ops.reshape(ops.matmul(flat, weights["recurrent"]), (self.rows, self.window, -1))
         return lstm_cell(product + inputs[:, None, :], c)
 
+    def _select_rows(self, fresh: Tensor, start: list[Tensor], packed: list[Tensor]) -> list[Tensor]:
+        """Rows that are `fresh` begin a take."""
+        return self._carry.pack(select(fresh, self._carry.unpack(start), self._carry.unpack(packed)))
+
     def _chunk_function(self, truncated: bool, traced: bool) -> Tree:
-        def chunk(
-            weights: Tree, carry: Tree, start: Tree, fresh: Tensor, limits: Tree, draw: Tree, uniforms: Tensor
-        ) -> Tree:
-            carry = select(fresh, start, carry)
+        def chunk(weights: list[Tensor], packed: list[Tensor], asked: list[Tensor], uniforms: Tensor) -> Tree:
+            prepared, wanted = _WEIGHTS.unpack(weights), self.asked.unpack(asked)
 
             def step(outer: Tree, uniform: Tensor) -> tuple[Tree, Tree]:
                 slot, carry = outer
-                h, c = self._advance(weights, carry["note"], carry["h"], carry["c"])
+                h, c = self._advance(prepared, carry["note"], carry["h"], carry["c"])
                 oldest = (ops.arange(self.window, dtype="int32") == slot)[:, None]
-                heads = tutorial_heads(weights, ops.take(h, slot, axis=1))
-                after, triple = _draw_note(heads, carry, uniform, limits, draw, truncated)
+                heads = ops.matmul(ops.take(h, slot, axis=1), prepared["heads_kernel"]) + prepared["heads_bias"]
+                after, triple = _draw_note(heads, carry, uniform, wanted["limits"], wanted["draw"], truncated)
                 after.update(h=ops.where(oldest, 0.0, h), c=ops.where(oldest, 0.0, c))
-                counts = ~carry["done"]
-                return ((slot + 1) % self.window, after), (triple, counts, heads["pitch"]) if traced else (
-                    triple,
-                    counts,
-                )
+                # What a finished row draws is thrown away.
+                drawn = ops.where(carry["done"][:, None], -1.0, triple)
+                return ((slot + 1) % self.window, after), (drawn, heads[:, :PITCH_COUNT]) if traced else (drawn,)
 
-            (_, carry), drawn = scan(step, (np.int32(0), carry), uniforms)
-            return carry, drawn
+            (_, carry), outputs = scan(step, (np.int32(0), self._carry.unpack(packed)), uniforms)
+            return self._carry.pack(carry), carry["done"], outputs
 
         return chunk
 
 
+def asked_for(
+    limits: tuple[int, float, float], top_k: int, top_p: float, temperatures: NDArray[np.float32]
+) -> dict[str, dict[str, Tensor]]:
+    """What a chunk needs to know of the takes' settings; limits are most notes, seconds, and seconds of one step."""
+    notes, seconds, step = limits
+    return {
+        "limits": {"notes": np.int32(notes), "seconds": np.float32(seconds), "step": np.float32(step)},
+        "draw": {"top_k": np.int32(top_k), "top_p": np.float32(top_p), "temperature": temperatures},
+    }
+
+
 def _draw_note(
-    heads: Tree, carry: Tree, uniform: Tensor, limits: Tree, draw: Tree, truncated: bool
+    heads: Tensor, carry: Tree, uniform: Tensor, limits: Tree, draw: Tree, truncated: bool
 ) -> tuple[Tree, Tensor]:
-    """The next note of each row: pitch drawn, step and duration as predicted, kept within their limits."""
-    step = ops.minimum(ops.maximum(heads["step"], 0.0), limits["step"])
-    duration = ops.minimum(ops.maximum(heads["duration"], 0.0), _LONGEST_NOTE_SECONDS)
+    """The next note of each row: pitch drawn, step and duration as predicted, kept within their limits.
+
+    `heads` are `[rows, 130]`: logits of the pitches, then step and duration in seconds.
+    """
+    step = ops.minimum(ops.maximum(heads[:, PITCH_COUNT], 0.0), limits["step"])
+    duration = ops.minimum(ops.maximum(heads[:, PITCH_COUNT + 1], 0.0), _LONGEST_NOTE_SECONDS)
     # A pitch that has just been struck cannot be struck again at once; if that were so for all, time moves on.
     taken = (carry["seconds"] + step)[:, None] - carry["struck"] < _LEAST_GAP_SECONDS
     crowded = ops.all(taken, axis=-1)
     step = ops.where(crowded, _LEAST_GAP_SECONDS, step)
-    logits = heads["pitch"] / draw["temperature"][:, None]
+    logits = heads[:, :PITCH_COUNT] / draw["temperature"][:, None]
     logits = ops.where(taken & ~crowded[:, None], RULED_OUT, logits)
     if truncated:
         logits = truncate(logits, draw["top_k"], draw["top_p"])
@@ -140,30 +184,44 @@ def _draw_note(
 
 
 class TutorialLoop:
-    """One composition's block of rows; see `ChunkLoop`. Values are triples (pitch, step s, duration s)."""
+    """One block of rows of a composition; see `ChunkLoop`. Values are triples (pitch, step s, duration s)."""
 
     def __init__(
-        self, program: TutorialProgram, primer: NDArray[np.float32], settings: TakeSettings, *, traced: bool = False
+        self,
+        program: TutorialProgram,
+        weights: list[Tensor],
+        start: list[Tensor],
+        settings: TakeSettings,
+        *,
+        traced: bool = False,
     ) -> None:
         self.rows, self.steps = program.rows, program.steps
-        self._weights = program.weights
-        self._chunk = program.chunk(truncated=settings.top_k > 0 or settings.top_p < 1, traced=traced)
-        self._start = self._carry = program.start(primer)
-        if settings.length_unit == "notes":
-            notes, seconds, step = int(settings.length), np.inf, _LONGEST_STEP_SECONDS
-        else:
-            seconds = settings.length * settings.tempo_factor
-            notes = max(1, int(seconds * _MOST_NOTES_PER_SECOND))
-            step = min(_LONGEST_STEP_SECONDS, seconds / 2)
-        self._limits = {"notes": np.int32(notes), "seconds": np.float32(seconds), "step": np.float32(step)}
-        self._draw = {"top_k": np.int32(settings.top_k), "top_p": np.float32(settings.top_p)}
+        self._program = program
+        self._weights = weights
+        self._chunk = program.chunk(truncated=settings.truncates, traced=traced)
+        self._start = self._carry = start
+        self._settings = _limits(settings), settings.top_k, settings.top_p
+        self._asked: list[Tensor] = []
 
     def run(
         self, fresh: NDArray[np.bool_], temperatures: NDArray[np.float32], uniforms: NDArray[np.float32]
     ) -> ChunkOutput:
         """Some steps of every row."""
-        draw = {**self._draw, "temperature": temperatures}
-        self._carry, drawn = self._chunk(self._weights, self._carry, self._start, fresh, self._limits, draw, uniforms)
-        counts = to_numpy(drawn[1]).sum(axis=0).astype(np.int32)
-        logits = to_numpy(drawn[2]) if len(drawn) > 2 else None
-        return ChunkOutput(to_numpy(drawn[0]), counts, to_numpy(self._carry["done"]), logits)
+        if fresh.any():
+            self._asked = to_device(self._program.asked.pack(asked_for(*self._settings, temperatures)))
+            self._carry = self._program.restart(fresh, self._start, self._carry)
+        self._carry, done, drawn = self._chunk(self._weights, self._carry, self._asked, uniforms)
+        triples = to_numpy(drawn[0])
+        logits = to_numpy(drawn[1]) if len(drawn) > 1 else None
+        return ChunkOutput(triples, (triples[..., 0] >= 0).sum(axis=0).astype(np.int32), to_numpy(done), logits)
+
+    def state(self) -> list[NDArray[np.generic]]:
+        """What the rows keep between calls."""
+        return [to_numpy(leaf) for leaf in keras.tree.flatten(self._program.unpack(self._carry))]
+
+
+def _limits(settings: TakeSettings) -> tuple[int, float, float]:
+    if settings.length_unit == "notes":
+        return int(settings.length), np.inf, _LONGEST_STEP_SECONDS
+    seconds = settings.length * settings.tempo_factor
+    return max(1, int(seconds * _MOST_NOTES_PER_SECOND)), seconds, min(_LONGEST_STEP_SECONDS, seconds / 2)

@@ -29,7 +29,7 @@ from core.services.trainings import check_name
 
 # A tile is what one worker takes at a time: long enough to be efficient, short enough to be fair to others.
 _TILE_NOTES = 50_000
-_BLOCK = 8
+_BLOCK = 16
 _LARGEST_TILE = 256
 _ASSUMED_NOTES_PER_SECOND = 10
 

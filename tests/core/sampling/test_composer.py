@@ -18,7 +18,7 @@ from core.sampling.blocks import run_blocks
 from core.sampling.composer import CompositionInterrupted
 from core.sampling.grammar import Limits, advance, allowed_events, initial_grammar
 from core.sampling.settings import TakeSettings
-from core.sampling.tutorial_loop import TutorialLoop, TutorialProgram
+from core.sampling.tutorial_loop import TutorialProgram, prepare_tutorial
 from core.sampling.uniforms import Uniforms
 from core.training.settings import TutorialSettings
 
@@ -87,11 +87,13 @@ def test_tutorial_predicts_as_keras_predict_on_the_same_windows(tutorial_checkpo
     settings = tutorial_checkpoint.family_settings
     assert isinstance(settings, TutorialSettings)
     model = build_keras_model(settings, tutorial_checkpoint.weights)
-    program = TutorialProgram(tutorial_checkpoint.weights, settings.window, rows=2, least_steps=50)
-    loop = TutorialLoop(program, to_triples(primer), TakeSettings(length=70), traced=True)
+    program = TutorialProgram(settings.window, rows=2, least_steps=50)
+    loops = program.loops(
+        1, prepare_tutorial(tutorial_checkpoint.weights), TakeSettings(length=70), primer, traced=True
+    )
     takes: dict[int, Any] = {}
     requests = [(seed, 1.0) for seed in (4, 9, 11)]  # the third begins where the first or second has ended
-    run_blocks(loop, requests, lambda index, values, logits: takes.update({index: (values, logits)}), lambda: False)
+    run_blocks(loops, requests, lambda index, values, logits: takes.update({index: (values, logits)}), lambda: False)
     for index, (seed, _) in enumerate(requests):
         take, logits = takes[index]
         assert take.shape == (70, 3)
