@@ -43,6 +43,24 @@ class Settings(BaseSettings):
     yield_after_seconds: float = Field(
         default=1800.0, ge=0, description="Wait of another owner's job after which a training yields; 0 for never."
     )
+    public_url: str = Field(
+        default="", description="Address by which people open Cadenza, such as https://cadenza.lan."
+    )
+    proxies_count: int = Field(default=0, ge=0, le=9, description="Proxies in front, whose X-Forwarded-* are believed.")
+    others_jobs: Literal["full", "someone"] = Field(default="full", description="How others' jobs are shown to people.")
+    sign_in_idle_hours: float = Field(default=12.0, gt=0, description="Time without use after which a sign-in ends.")
+    sign_ins_per_minute: int = Field(default=10, ge=1, description="Attempts to sign in from one address, and by name.")
+    submissions_per_minute: int = Field(default=240, ge=1, description="Changing requests of one person.")
+    uploads_limit_files: int = Field(default=20_000, ge=1, description="Files of one person that wait to be used.")
+    uploads_limit_total_bytes: int = Field(default=32 * 2**30, ge=1, description="Bytes of one person's waiting files.")
+    internal_downloads: bool = Field(default=False, description="With accounts: imports may read internal addresses.")
+    oidc_issuer: str = Field(default="", description="Address of an OpenID provider through which people sign in.")
+    oidc_client_id: str = Field(default="", description="What the provider calls this installation.")
+    oidc_client_secret: SecretStr = Field(default=SecretStr(""), description="What the provider gave to it.")
+    oidc_label: str = Field(default="single sign-on", description="What the button on the sign-in page calls it.")
+    oidc_new_role: Literal["none", "viewer", "member"] = Field(
+        default="member", description="Role of those who come through the provider for the first time."
+    )
     attempts_limit: int = Field(default=3, ge=1, description="Attempts without progress before a unit fails.")
 
     @property
@@ -59,6 +77,11 @@ class Settings(BaseSettings):
     def resolved_artifacts_url(self) -> str:
         """The artifact store's URL, with the local folder filled in."""
         return self.artifacts_url or (self.data_dir.absolute() / "artifacts").as_uri()
+
+    @property
+    def is_behind_tls(self) -> bool:
+        """Whether people reach it over HTTPS, so that cookies may be bound to that."""
+        return self.public_url.startswith("https://")
 
     @property
     def run_dir(self) -> Path:

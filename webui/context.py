@@ -9,6 +9,8 @@ from flask import Flask, current_app
 from core.artifacts import ArtifactStore
 from core.records.database import Database
 from core.settings import Settings
+from webui.accounts_switch import AccountsSwitch
+from webui.identity import current_actor
 
 _KEY = "cadenza"
 
@@ -20,11 +22,13 @@ class Services:
     settings: Settings
     database: Database
     store: ArtifactStore
+    accounts: AccountsSwitch
 
 
 def attach_services(app: Flask, settings: Settings) -> Services:
     """Open the database and the store for `app`."""
-    services = Services(settings, Database.of(settings), ArtifactStore.of(settings))
+    database = Database.of(settings, current_actor)
+    services = Services(settings, database, ArtifactStore.of(settings), AccountsSwitch(database))
     app.extensions[_KEY] = services
     return services
 

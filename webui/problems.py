@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from flask import Flask, current_app, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
+from flask_limiter.errors import RateLimitExceeded
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
@@ -60,6 +61,8 @@ def problem_of(error: Exception) -> Problem:
             f"files: this upload is longer than {limit:,} bytes ({limit / 2**20:.4g} MiB), "
             "the most that is accepted; send it in parts.",
         )
+    if isinstance(error, RateLimitExceeded):
+        return Problem(429, f"That was too often: {error.limit.limit} is allowed. Wait a moment, then go on.")
     if isinstance(error, HTTPException) and error.code is not None:
         return Problem(error.code, error.description or error.name)
     where = f", beside the request's id {g.request_id}" if "request_id" in g else ""

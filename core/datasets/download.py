@@ -32,6 +32,8 @@ class DownloadRules:
     backoff_seconds: float = 0.5
     longest_backoff_seconds: float = 15.0
     most_bytes: int = 16 * 2**30
+    internal: bool = True
+    """Whether the address may lie in the server's own network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,8 @@ class _Work:
         elif before:
             self._forget()
             before = 0
-        with open_address(self.wanted.address, headers, self.rules.stall_seconds, self.check) as response:
+        address, stall = self.wanted.address, self.rules.stall_seconds
+        with open_address(address, headers, stall, self.check, internal=self.rules.internal) as response:
             start = self._start_of(response, before)
             if start is None:
                 return True

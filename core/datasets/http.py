@@ -8,6 +8,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from core.datasets.internal import refuse_internal, refuse_internal_peer
 from core.errors import DownloadError
 
 _MOST_REDIRECTS = 5
@@ -16,7 +17,7 @@ _FINAL_REFUSALS = {400, 401, 403, 404, 405, 406, 410, 451}
 
 @contextmanager
 def open_address(
-    address: str, headers: dict[str, str], stall_seconds: float, check: Callable[[], None]
+    address: str, headers: dict[str, str], stall_seconds: float, check: Callable[[], None], *, internal: bool = True
 ) -> Iterator[httpx.Response]:
     """The answer to a GET, redirects followed by hand: never away from HTTP, never from HTTPS to plain HTTP.
 
@@ -25,6 +26,7 @@ def open_address(
         headers: of each request.
         stall_seconds: the longest wait for the connection and for each piece of the answer.
         check: called before each request.
+        internal: whether it may lie in the server's own network.
 
     Raises:
         DownloadError: refused for good (such as 404), or redirected to where nobody should go.
@@ -33,7 +35,11 @@ def open_address(
     with httpx.Client(timeout=stall_seconds, follow_redirects=False) as client:
         for _hop in range(_MOST_REDIRECTS + 1):
             check()
+            if not internal:
+                refuse_internal(address)
             with client.stream("GET", address, headers=headers) as response:
+                if not internal:
+                    refuse_internal_peer(address, response)
                 if not response.has_redirect_location:
                     if response.status_code in _FINAL_REFUSALS:
                         raise DownloadError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core.errors import AccessError
+from core.errors import AccessError, SignInError
 
 LOCAL_NAME = "local"
 SYSTEM_NAME = "system"
@@ -15,6 +15,7 @@ class Right(StrEnum):
     """What somebody may do."""
 
     VIEW = "view"
+    OWN_ACCOUNT = "own_account"
     CHANGE = "change"
     RAISE_PRIORITY = "raise_priority"
     CHANGE_OTHERS = "change_others"
@@ -39,14 +40,15 @@ class Scope(StrEnum):
 
 
 ROLE_RIGHTS: dict[Role, frozenset[Right]] = {
-    Role.VIEWER: frozenset({Right.VIEW}),
-    Role.MEMBER: frozenset({Right.VIEW, Right.CHANGE}),
+    Role.VIEWER: frozenset({Right.VIEW, Right.OWN_ACCOUNT}),
+    Role.MEMBER: frozenset({Right.VIEW, Right.OWN_ACCOUNT, Right.CHANGE}),
     Role.ADMINISTRATOR: frozenset(Right),
 }
 _BOTH = frozenset(Scope)
 _OF_READING = frozenset({Right.VIEW, Right.READ_AUDIT})
 _MEANING = {
     Right.VIEW: "look at anything here",
+    Right.OWN_ACCOUNT: "change an account",
     Right.CHANGE: "start or change anything",
     Right.RAISE_PRIORITY: "raise a priority above normal",
     Right.CHANGE_OTHERS: "change what belongs to somebody else",
@@ -82,7 +84,9 @@ class Actor:
     def rights(self) -> frozenset[Right]:
         """All that this one may do here."""
         rights = ROLE_RIGHTS[self.role] | self.extra
-        return rights if Scope.WRITE in self.scopes else rights & _OF_READING
+        if Scope.WRITE in self.scopes:
+            return rights
+        return rights & _OF_READING if Scope.READ in self.scopes else frozenset()
 
     def may(self, right: Right) -> bool:
         """Whether this one has `right`."""
@@ -101,9 +105,12 @@ class Actor:
 
         Raises:
             AccessError: the right is missing; says which role has it. Answered as HTTP 403.
+            SignInError: nobody is signed in.
         """
         if self.may(right):
             return
+        if not self.scopes:
+            raise SignInError("Sign in first, or send a token.")
         if right in ROLE_RIGHTS[self.role] | self.extra:
             raise AccessError(
                 f"The token {self.via!r} is for reading only, so it may not {_MEANING[right]}; "
@@ -133,6 +140,9 @@ class Actor:
 
 LOCAL_ACTOR = Actor(LOCAL_NAME, Role.ADMINISTRATOR, via="local")
 """The one who uses an installation without accounts."""
+
+NOBODY = Actor("anonymous", Role.VIEWER, scopes=frozenset(), sees_all=False)
+"""One who is not signed in where accounts are on."""
 
 SYSTEM_ACTOR = Actor(SYSTEM_NAME, Role.ADMINISTRATOR, via="system")
 """Cadenza itself: maintenance, workers, programs that run alone."""

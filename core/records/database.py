@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,8 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.changes import ChangeFeed, SilentFeed
+from core.people.rights import SYSTEM_ACTOR, Actor
+from core.people.sight import limit_sight
 from core.settings import Settings
 
 # One number for the whole of Cadenza: claims (and other decisions that count rows) take turns behind it.
@@ -26,19 +28,25 @@ class Database:
 
     `reading()` is for looking, `transaction()` for writing, `exclusive()` for decisions that count rows, one at a time
     across all processes. Topics given to `announce(session, ...)` are published only after the commit.
+
+    `actor_of` says on whose behalf the present thread works: `session.info["actor"]`. What `reading()` shows is what
+    this one may see.
     """
 
-    def __init__(self, url: str, changes: ChangeFeed | None = None) -> None:
+    def __init__(
+        self, url: str, changes: ChangeFeed | None = None, actor_of: Callable[[], Actor] = lambda: SYSTEM_ACTOR
+    ) -> None:
         self.url = url
+        self.actor_of = actor_of
         self.changes = changes or SilentFeed()
         self.engine = _create_engine(url)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     @classmethod
-    def of(cls, settings: Settings) -> Database:
+    def of(cls, settings: Settings, actor_of: Callable[[], Actor] = lambda: SYSTEM_ACTOR) -> Database:
         """The installation's database, announcing changes through its broker."""
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        return cls(settings.resolved_database_url, ChangeFeed.of(settings))
+        return cls(settings.resolved_database_url, ChangeFeed.of(settings), actor_of)
 
     @property
     def is_sqlite(self) -> bool:
@@ -46,15 +54,23 @@ class Database:
         return self.engine.dialect.name == "sqlite"
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
-        """A session for looking only: never waits for a writer, and nothing of it is kept."""
+    def reading(self, *, all_rows: bool = False) -> Iterator[Session]:
+        """A session for looking only: never waits for a writer, and nothing of it is kept.
+
+        Args:
+            all_rows: also those that the actor may not see, to decide about them.
+        """
         with self._sessions() as session:
+            session.info["actor"] = self.actor_of()
+            if not all_rows:
+                limit_sight(session, session.info["actor"])
             yield session
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A session that commits at the end, or rolls back on any error; then announces what changed."""
         with self._sessions() as session:
+            session.info["actor"] = self.actor_of()
             with session.begin():
                 if self.is_sqlite:
                     # A reader that turns writer half way fails at once if another wrote meanwhile: be the writer first.

@@ -20,10 +20,12 @@ from core.models.jobs import Job, JobKind, JobState, Queue
 from core.models.trainings import Training
 from core.models.uploads import Upload
 from core.music.notes import Notes
+from core.people.audit import acting
 from core.queue.enqueue import enqueue
 from core.records.database import Database, announce
 from core.services.measuring import job_measuring
 from core.services.paging import Page, fetch_page, sort_column
+from core.services.uploads import may_use
 
 PIECE_ORDERS: dict[str, Any] = {
     "index": Piece.index,
@@ -215,14 +217,16 @@ def find_rejections(session: Session, dataset_id: int, *, page: int = 1, per_pag
 def _check_source(session: Session, settings: ImportSettings) -> None:
     if settings.source == "upload":
         # Stored uploads have a digest; one without is still arriving, or its sender went away.
-        statement = select(Upload.id).where(Upload.id.in_(settings.uploads), Upload.sha256 != "")
-        missing = set(settings.uploads) - set(session.scalars(statement))
+        statement = select(Upload).where(Upload.id.in_(settings.uploads), Upload.sha256 != "")
+        usable = {upload.id for upload in session.scalars(statement) if may_use(session, upload)}
+        missing = set(settings.uploads) - usable
         if missing:
             raise InputError.of(
                 "uploads", f"uploads: there is no uploaded file {min(missing)} (any more); upload it again."
             )
     if settings.source == "takes":
-        if session.get(Generation, settings.generation_id) is None:
+        generation = session.get(Generation, settings.generation_id)
+        if generation is None or not acting(session).may_see(generation.owner):
             raise InputError.of(
                 "generation_id", f"generation_id: there is no generation {settings.generation_id}; choose one."
             )

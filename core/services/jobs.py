@@ -13,6 +13,7 @@ from core.models.evaluations import Evaluation
 from core.models.generations import Generation, Take
 from core.models.jobs import Job, JobKind, JobLog, JobState, Unit, UnitState
 from core.models.trainings import Training
+from core.people.sight import sight_of
 from core.queue.control import locked_job
 from core.queue.enqueue import enqueue
 from core.records.database import announce
@@ -47,6 +48,10 @@ def find_jobs(
         statement = statement.where(Job.kind == _member(JobKind, "kind", kind))
     if owner:
         statement = statement.where(Job.owner == owner)
+    sight = sight_of(session)
+    if sight is not None and (owner or search.strip()):
+        # Rows without words must not be found by their words.
+        statement = statement.where(Job.owner == sight.name)
     if words := storable(search).strip():
         statement = statement.where(Job.title.icontains(words, autoescape=True))
     return fetch_page(session, statement.order_by(Job.id.desc()), page=page, per_page=per_page)

@@ -20,6 +20,7 @@ from core.models.uploads import Upload
 from core.music.reading import read_midi
 from core.sampling.settings import PrimerSettings
 from core.services.datasets import original_midi
+from core.services.uploads import may_use
 
 _COPIES_TRIED = 5
 _LARGEST_NUMBER = 2**31 - 1
@@ -129,7 +130,9 @@ def _file_of(session: Session, store: ArtifactStore, choice: PrimerChoice) -> tu
         return original_midi(store, piece), piece.title
     if choice.kind == "upload":
         upload = session.get(Upload, choice.upload_id)
-        if upload is None or not upload.sha256:  # one without a digest is still arriving
+        if (
+            upload is None or not upload.sha256 or not may_use(session, upload)
+        ):  # one without a digest is still arriving
             raise InputError.of(
                 "upload_id", f"upload_id: there is no uploaded file {choice.upload_id}; upload it again."
             )

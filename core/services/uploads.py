@@ -8,16 +8,18 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import IO
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from core.artifacts import ArtifactStore
 from core.datasets.names import clean_file_name
-from core.errors import InputError, NotFoundError
+from core.errors import ConflictError, InputError, NotFoundError
 from core.models.base import utc_now
 from core.models.datasets import Dataset
 from core.models.jobs import Job, JobState
 from core.models.uploads import Upload
+from core.people.audit import acting
+from core.people.rights import Right
 from core.records.database import Database
 
 STALE_AFTER = timedelta(hours=24)
@@ -70,6 +72,28 @@ def get_upload(session: Session, upload_id: int) -> Upload:
     if upload is None or not upload.sha256:
         raise NotFoundError(f"There is no uploaded file {upload_id} (any more); upload it again.")
     return upload
+
+
+def may_use(session: Session, upload: Upload) -> bool:
+    """Whether the one who acts may use an upload: files that wait are their sender's alone."""
+    actor = acting(session)
+    return upload.owner == actor.name or actor.may(Right.CHANGE_OTHERS)
+
+
+def check_room(database: Database, owner: str, most_files: int, most_bytes: int) -> None:
+    """Refuse more uploads of one who has many that wait to be used.
+
+    Raises:
+        ConflictError: files or bytes are at their limit; says which.
+    """
+    with database.reading() as session:
+        counted = select(func.count(Upload.id), func.coalesce(func.sum(Upload.size_bytes), 0))
+        files, size_bytes = session.execute(counted.where(Upload.owner == owner)).one()
+    if files >= most_files or size_bytes >= most_bytes:
+        raise ConflictError(
+            f"{files:,} uploaded files of yours ({size_bytes / 2**20:,.0f} MiB) wait to be used; allowed are "
+            f"{most_files:,} ({most_bytes / 2**20:,.0f} MiB). Import them, or wait until they are removed after a day."
+        )
 
 
 def delete_uploads(database: Database, store: ArtifactStore, upload_ids: Iterable[int]) -> int:

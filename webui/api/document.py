@@ -19,19 +19,22 @@ _TOO_LONG = {
 }
 _MEANINGS = {
     "400": "The request cannot be read, such as a body that is not JSON.",
-    "403": "A foreign host or origin.",
+    "401": "Accounts are on, and nobody is signed in: send a token.",
+    "403": "A foreign host or origin, or something that is not yours to do.",
     "404": "There is no such thing (any more).",
     "409": "It does not fit the present state, such as deleting what is in use.",
     "413": "The body is larger than the server accepts.",
     "415": "The body has another content type.",
     "422": "A field is refused; the message names it and what is allowed.",
+    "429": "Too many changes within a minute.",
     "500": "A fault of Cadenza itself; its details are in the server's log.",
     "503": "A stored file cannot be read or written just now.",
 }
 _INFO = """Everything that the pages can do. Lists answer `items`, `page`, `per_page` (1 to 500) and `total`;
 errors answer `{"error": {"message": "...", "fields": {"seeds": "..."}}}`; times are ISO 8601 in UTC, durations in
 seconds, sizes in bytes. Where a dataset or model is named, its number, its name or the start of its content hash will
-do. Requests that change something take JSON (uploads: multipart) and are refused from other origins."""
+do. Requests that change something take JSON (uploads: multipart) and are refused from other origins. Where accounts
+are on, each request needs a token of its person: `Authorization: Bearer cadenza_...`."""
 
 
 def complete(document: dict[Any, Any] | str) -> dict[Any, Any] | str:
@@ -50,6 +53,10 @@ def complete(document: dict[Any, Any] | str) -> dict[Any, Any] | str:
                 tags[tag] = None
                 _complete_operation(item[method], tag, is_safe=method == "get", has_number="{" in path)
                 item[method]["operationId"] = _operation_id(method, path)
+    document.setdefault("components", {})["securitySchemes"] = {
+        "token": {"type": "http", "scheme": "bearer", "description": "A personal token; needed where accounts are on."}
+    }
+    document["security"] = [{"token": []}, {}]
     document["tags"] = [{"name": tag} for tag in sorted(tags)]
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     _, errors = models_json_schema([(ErrorAnswer, "serialization")], ref_template="#/components/schemas/{model}")
@@ -74,11 +81,13 @@ def _complete_operation(operation: dict[str, Any], tag: str, *, is_safe: bool, h
     takes_input = "requestBody" in operation or any(parameter["in"] == "query" for parameter in parameters)
     wanted = {
         "400": True,
+        "401": True,
         "403": True,
         "404": has_number,
         "413": "requestBody" in operation,
         "415": not is_safe,
         "422": takes_input,
+        "429": not is_safe,
         "500": True,
         "503": True,
     }
@@ -99,7 +108,8 @@ def _complete_operation(operation: dict[str, Any], tag: str, *, is_safe: bool, h
 def _complete_parameter(parameter: dict[str, Any]) -> None:
     if parameter["in"] == "path":
         parameter["required"] = True
-        parameter["schema"] = {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER}
+        if parameter["name"].endswith("_id"):
+            parameter["schema"] = {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER}
     elif "description" in parameter["schema"]:
         parameter["description"] = parameter["schema"]["description"]
 

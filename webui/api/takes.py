@@ -9,6 +9,7 @@ from core.errors import NotFoundError
 from core.models.jobs import Job
 from core.services import generations as generations_service
 from core.services import takes as service
+from webui.access import names_others
 from webui.api.answers import MIDI, bytes_answer, location, stored_answer, tell_workers
 from webui.api.blueprint import api
 from webui.api.schemas.datasets import NotesOutput
@@ -84,6 +85,7 @@ def get_take_notes(take_id: int) -> NotesOutput:
 
 
 @api.post("/takes/<number:take_id>/audio")
+@names_others
 @api.input(AudioInput)
 @api.output(AudioOutput, status_code=202, description="It is being rendered.")
 @api.doc(responses={200: "It is ready."})
@@ -113,6 +115,7 @@ def get_take_audio(take_id: int, query_data: AudioQuery) -> Response:
 
 
 @api.post("/takes/<number:take_id>/more")
+@names_others
 @api.input(MoreInput)
 @api.output(GenerationOutput, status_code=202)
 @api.doc(responses=[409])
@@ -128,6 +131,7 @@ def more_like_take(take_id: int, json_data: MoreInput) -> Created:
 
 
 @api.post("/takes/<number:take_id>/repeat")
+@names_others
 @api.output(GenerationOutput, status_code=202)
 @api.doc(responses=[422])
 def repeat_take(take_id: int) -> Created:

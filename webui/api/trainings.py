@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from core.people.rights import Right
 from core.services import estimates
 from core.services import trainings as service
 from core.services.keeping import keep_model
 from core.services.references import resolve_dataset
 from core.training.settings import parse_training_settings
+from webui.access import needs
 from webui.api.answers import location, tell_workers
 from webui.api.blueprint import api
 from webui.api.schemas.common import PageQuery
@@ -57,6 +59,7 @@ def create_training(json_data: TrainingInput) -> tuple[TrainingOutput, int, dict
 
 
 @api.post("/trainings/estimate")
+@needs(Right.VIEW)
 @api.input(TrainingInput)
 @api.output(EstimateOutput)
 def estimate_training(json_data: TrainingInput) -> EstimateOutput:

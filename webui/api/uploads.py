@@ -9,23 +9,16 @@ from webui.api.answers import no_content
 from webui.api.blueprint import api, file_input, sent_files
 from webui.api.schemas.uploads import UploadOutput, UploadsOutput
 from webui.context import current_services
-from webui.identity import current_actor
+from webui.receiving import save_files
 
 
 @api.post("/uploads")
 @file_input("files", "MIDI files, or zips of them.", many=True)
 @api.output(UploadsOutput, status_code=201)
+@api.doc(responses=[409])
 def create_uploads() -> UploadsOutput:
     """Send files; each is kept until its import has used it, or for 24 hours."""
-    services = current_services()
-    limit = services.settings.upload_limit_bytes
-    saved = [
-        service.save_upload(
-            services.database, services.store, file.stream, file.filename or "", current_actor().name, limit
-        )
-        for file in sent_files("files")
-    ]
-    return UploadsOutput(items=[UploadOutput.of(upload) for upload in saved])
+    return UploadsOutput(items=[UploadOutput.of(upload) for upload in save_files(sent_files("files"))])
 
 
 @api.get("/uploads/<number:upload_id>")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from webui.cli.refusal import Refusal
+from webui.cli.token_store import stored_token
 
 _PREFIX = "/api/v1"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -23,22 +25,27 @@ _START_IT = "start it with `cadenza up` or `make run`, or name its address with 
 class ApiClient:
     """Asks one server. What only looks is asked again while the server restarts; what changes something never is."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, token: str = "") -> None:
         self.address = _checked(address)
         local = urlsplit(self.address).hostname in _LOOPBACK
         # A proxy of the environment is for other hosts: this machine's own server is asked directly.
         self._http = httpx.Client(base_url=self.address + _PREFIX, timeout=_TIMEOUT, trust_env=not local)
         self._was_there = False
+        self.use_token(token)
 
     @classmethod
     def of(cls, address: str | None) -> ApiClient:
         """A client of the server at `address`, or else of the system that runs on this machine's data.
 
+        It shows the token of `CADENZA_TOKEN`, or the one that was kept for this server, if any.
+
         Raises:
             Refusal: no system runs here.
         """
+        # Not an option: what is written on a command line, everybody on the machine can read.
+        token = os.environ.get("CADENZA_TOKEN", "").strip()
         if address:
-            return cls(address)
+            return cls(address, token or stored_token(_checked(address)))
         from core.settings import Settings
 
         settings = Settings()
@@ -48,7 +55,19 @@ class ApiClient:
             found = ""
         if not found:
             raise Refusal(f"Cadenza is not running on the data in {settings.data_dir}: {_START_IT}")
-        return cls(found)
+        return cls(found, token or stored_token(found))
+
+    def use_token(self, token: str) -> None:
+        """Send a token with every request from now on; an empty one is none.
+
+        Raises:
+            Refusal: it cannot be one.
+        """
+        if token and not (token.isascii() and token.isprintable() and " " not in token):
+            raise Refusal("This is no token: it has characters that no token has. Copy it once more.")
+        self._http.headers.pop("Authorization", None)
+        if token:
+            self._http.headers["Authorization"] = f"Bearer {token}"
 
     def __enter__(self) -> Self:
         return self
@@ -153,4 +172,6 @@ def _refuse_errors(response: httpx.Response) -> None:
         message = str(response.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):
         message = f"The server answered {response.status_code} {response.reason_phrase}; is this Cadenza's address?"
+    if response.status_code == httpx.codes.UNAUTHORIZED:
+        message += " Keep a token with `cadenza sign-in`, or set CADENZA_TOKEN."
     raise Refusal(message)

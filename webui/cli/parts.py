@@ -106,7 +106,7 @@ def upgrade() -> None:
     """Make the tables, or bring them to this version after a copy of their rows."""
     from core.operations.upgrading import upgrade_with_copy
 
-    with sentences(), _database() as database:
+    with sentences(), opened_database() as database:
         reached = upgrade_with_copy(database, _settings().data_dir.absolute() / "backups", click.echo)
         click.echo(f"The tables are of revision {reached}.")
 
@@ -118,7 +118,7 @@ def downgrade(revision: str) -> None:
     """Take the tables back to REVISION ("base" for none)."""
     from core.records import schema
 
-    with sentences(), _database() as database:
+    with sentences(), opened_database() as database:
         click.echo(f"The tables are of revision {schema.downgrade(database, revision) or 'none'}.")
 
 
@@ -127,12 +127,13 @@ def current() -> None:
     """Show the tables' revision and the one that this version needs."""
     from core.records import schema
 
-    with sentences(), _database() as database:
+    with sentences(), opened_database() as database:
         click.echo(f"The tables are of revision {schema.current(database) or 'none'}; needed is {schema.newest()}.")
 
 
 @contextmanager
-def _database() -> Iterator[Database]:
+def opened_database() -> Iterator[Database]:
+    """The installation's database, whether its tables are there or not."""
     from core.records.database import Database
 
     settings = _settings()

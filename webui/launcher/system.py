@@ -19,6 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
 from sqlalchemy import select
 
 from core.errors import CadenzaError
@@ -130,7 +131,7 @@ class System:
         return not part.worker or part.worker in loaded
 
     def _environment(self) -> dict[str, str]:
-        fields = {f"CADENZA_{name.upper()}": str(value) for name, value in self.settings.model_dump().items()}
+        fields = {f"CADENZA_{name.upper()}": _plain(value) for name, value in self.settings.model_dump().items()}
         return {
             **os.environ,
             **fields,
@@ -237,6 +238,11 @@ def _make_folders(settings: Settings) -> None:
             f"The folder {sockets} belongs to somebody else; remove it or set a shorter CADENZA_DATA_DIR."
         )
     sockets.chmod(0o700)
+
+
+def _plain(value: object) -> str:
+    """A setting as an environment variable has it; a secret writes itself out as stars otherwise."""
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 def _write(path: Path, content: str) -> None:

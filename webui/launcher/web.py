@@ -18,6 +18,7 @@ from gunicorn.glogging import Logger
 
 from core.errors import CadenzaError
 from core.logs import configure_logging
+from core.people.accounts import accounts_are_on
 from core.records.database import Database
 from core.records.schema import wait_until_current
 from core.settings import Settings
@@ -39,7 +40,7 @@ def serve(settings: Settings) -> None:
     """Serve until a signal says otherwise.
 
     Raises:
-        CadenzaError: the host is not this machine's own (there are no accounts yet), or the tables are of another
+        CadenzaError: the host is not this machine's own and there are no accounts, or the tables are of another
             revision.
     """
     configure_logging(settings, "web")
@@ -49,7 +50,9 @@ def serve(settings: Settings) -> None:
     _share_metrics(settings)
     port = _choose_port(settings)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    _Server(settings, f"{host}:{port}", f"http://{host}:{port}").run()
+    # Whoever listens everywhere is reached from this machine by its own name.
+    told = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104  # it is compared, not bound
+    _Server(settings, f"{host}:{port}", f"http://{told}:{port}").run()
 
 
 class _RootLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
@@ -120,7 +123,7 @@ def _forget_process(_server: object, worker: Any) -> None:
 
 def _choose_port(settings: Settings) -> int:
     """The port of the last time, else the wanted one, else any free one."""
-    _check_loopback(settings.host)
+    _check_host(settings)
     wanted = settings.port
     with contextlib.suppress(OSError, ValueError):
         before = urlsplit(address_file(settings).read_text().strip()).port or 0
@@ -155,15 +158,29 @@ def _socket_of(host: str) -> socket.socket:
     return made
 
 
-def _check_loopback(host: str) -> None:
+def _check_host(settings: Settings) -> None:
+    """Without accounts whoever reaches the server may do everything, so only this machine may reach it.
+
+    Raises:
+        CadenzaError: the host is another, and nobody has to sign in.
+    """
     try:
-        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        is_loopback = settings.host == "localhost" or ipaddress.ip_address(settings.host).is_loopback
     except ValueError:
         is_loopback = False
-    if not is_loopback:
+    if is_loopback:
+        return
+    database = Database(settings.resolved_database_url)
+    try:
+        with database.reading() as session:
+            accounts_on = accounts_are_on(session)
+    finally:
+        database.dispose()
+    if not accounts_on:
         raise CadenzaError(
-            f"CADENZA_HOST is {host!r}, but there are no accounts yet, so the server listens on this machine alone: "
-            "use 127.0.0.1, ::1 or localhost."
+            f"CADENZA_HOST is {settings.host!r}, but there are no accounts, so the server listens on this machine "
+            "alone: use 127.0.0.1, ::1 or localhost, or add the first administrator with "
+            "'cadenza people add NAME --role administrator'."
         )
 
 

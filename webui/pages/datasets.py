@@ -19,7 +19,7 @@ from webui.context import current_services
 from webui.forms import field_errors, form_fields, form_values
 from webui.identity import current_actor
 from webui.pages.answers import done, number_arg, page, wanted_part
-from webui.pages.uploads import save_files
+from webui.receiving import save_files
 from webui.submission import send_tickets_for
 
 bp = Blueprint("datasets", __name__, url_prefix="/datasets")

@@ -9,8 +9,12 @@ from flask import Flask
 from core.models.base import utc_now
 from core.music.names import pitch_name
 from webui.assets import asset_url, icon
+from webui.context import current_services
 from webui.forms import as_text
+from webui.identity import current_actor
 from webui.pages import (
+    account,
+    audit,
     datasets,
     generations,
     instruments,
@@ -18,7 +22,9 @@ from webui.pages import (
     live,
     models,
     overview,
+    people,
     pieces,
+    sign_in,
     takes,
     trainings,
     uploads,
@@ -27,6 +33,7 @@ from webui.pages.answers import with_args
 from webui.words import FILTERS
 
 _PAGES = (overview, datasets, pieces, models, trainings, generations, takes, jobs, uploads, instruments, live)
+_OF_PEOPLE = (sign_in, account, people, audit)
 
 
 def register_pages(app: Flask) -> None:
@@ -36,13 +43,24 @@ def register_pages(app: Flask) -> None:
     environment.lstrip_blocks = True
     environment.filters.update(FILTERS, spaced_range=_spaced_range, pitch_name=pitch_name)
     environment.globals.update(
-        asset=asset_url, icon=icon, with_args=with_args, page_numbers=_page_numbers, now=utc_now, as_text=as_text
+        asset=asset_url,
+        icon=icon,
+        with_args=with_args,
+        page_numbers=_page_numbers,
+        now=utc_now,
+        as_text=as_text,
+        me=current_actor,
+        accounts_on=_accounts_on,
     )
     # A global, not an import of each template: parts of pages are rendered without the rest of their template.
     environment.globals["ui"] = environment.get_template("macros.html").module
-    for module in _PAGES:
+    for module in (*_PAGES, *_OF_PEOPLE):
         app.register_blueprint(module.bp)
     live.attach_hub(app)
+
+
+def _accounts_on() -> bool:
+    return current_services().accounts.on
 
 
 def _page_numbers(page: int, pages: int) -> list[int | None]:

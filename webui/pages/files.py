@@ -40,7 +40,7 @@ def forever(response: Response, request: Request) -> Response:
     """Mark an answer as one that its address will always give; addresses carry the content's digest where needed."""
     response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:24])
     # Numbers of deleted rows may come back with other content, so only addresses with a digest are never asked again.
-    kept = "public, max-age=31536000, immutable" if "v" in request.args else "no-cache, private"
+    kept = "private, max-age=31536000, immutable" if "v" in request.args else "no-cache, private"
     response.headers["Cache-Control"] = kept
     response.make_conditional(request)
     return response

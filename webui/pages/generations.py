@@ -12,6 +12,7 @@ from core.models.generations import Generation
 from core.models.trainings import Model
 from core.music.names import PROGRAM_NAMES
 from core.music.provenance import read_provenance
+from core.people.rights import Right
 from core.queue.waiting import why_waiting
 from core.sampling.settings import MOST_TAKES, GenerationSettings
 from core.services import generations as service
@@ -19,11 +20,12 @@ from core.services.datasets import get_piece
 from core.services.models import find_models
 from core.services.primers import PrimerChoice
 from core.services.takes import TAKE_ORDERS, find_takes
+from webui.access import names_others, needs
 from webui.context import current_services
 from webui.forms import field_errors, form_fields, form_values
 from webui.identity import current_actor
 from webui.pages.answers import done, number_arg, page
-from webui.pages.uploads import save_files
+from webui.receiving import save_files
 from webui.submission import send_tickets_for
 from webui.takes_zip import stream_takes
 from webui.words import plural
@@ -141,6 +143,8 @@ def show(generation_id: int) -> Response:
 
 
 @bp.route("/<number:generation_id>/takes.zip", methods=["GET", "POST"])
+@names_others
+@needs(Right.VIEW)
 def takes_zip(generation_id: int) -> Response:
     """All takes, or those whose numbers are given, as one zip; a long choice comes in a form."""
     services = current_services()

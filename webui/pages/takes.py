@@ -11,6 +11,7 @@ from core.music.roll import roll_svg
 from core.services import takes as service
 from core.services.generations import more_like, repeat_take
 from core.services.jobs import get_job
+from webui.access import names_others
 from webui.context import current_services
 from webui.identity import current_actor
 from webui.pages.answers import done, page
@@ -88,6 +89,7 @@ def note(take_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/<number:take_id>/more")
+@names_others
 def more(take_id: int) -> ResponseReturnValue:
     """Queue more takes with new seeds and the same settings."""
     services = current_services()
@@ -97,6 +99,7 @@ def more(take_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/<number:take_id>/repeat")
+@names_others
 def repeat(take_id: int) -> ResponseReturnValue:
     """Queue the same take once more."""
     services = current_services()
@@ -106,6 +109,7 @@ def repeat(take_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/<number:take_id>/audio/<extension>")
+@names_others
 def request_audio(take_id: int, extension: str) -> ResponseReturnValue:
     """Ask for the take as audio: there already, or a job that makes it. With `job_id`, only look how that stands."""
     services = current_services()

@@ -98,12 +98,21 @@ async function star(button) {
   try { await post(button.dataset.star, data); } catch (error) { show(!on); toast(error.message, { bad: true }); }
 }
 
+async function copy(button) {
+  const field = document.getElementById(button.dataset.copy);
+  field.select();
+  // Only secure pages may write to the clipboard; elsewhere the text is selected, ready for the keyboard.
+  try { await navigator.clipboard.writeText(field.value); button.querySelector("[data-copy-word]").textContent = "Copied"; } catch { toast("It is selected: copy it with the keyboard."); }
+}
+
 export function startActions() {
   document.addEventListener("submit", quick);
   document.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-dialog]");
     if (opener) document.getElementById(opener.dataset.dialog)?.showModal();
     if (event.target.closest("[data-close]")) event.target.closest("dialog")?.close();
+    const copier = event.target.closest("[data-copy]");
+    if (copier) copy(copier);
     const starred = event.target.closest("[data-star]");
     if (starred) star(starred);
   });

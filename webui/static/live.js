@@ -71,7 +71,7 @@ async function load(node, known) {
         known.etag = "";
         known.waiting = true;
       }
-    } else if (answer.status === 404) {
+    } else if (answer.status === 404 || answer.status === 401) {
       location.reload();
     }
   } catch { /* The server is away for a moment; the next change or look brings it up to date. */ }
@@ -94,6 +94,7 @@ function show(state) {
 }
 
 export function startLive() {
+  if (!script.dataset.feed) return;  // nobody is signed in
   document.addEventListener("visibilitychange", () => { if (!document.hidden) announce(["*"]); });
   // What was done here is shown at once, whether or not the feed is there.
   document.addEventListener("cadenza:done", () => announce(["*"]));

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from core.datasets.download import Download, download
+from core.datasets.download import Download, DownloadRules, download
 from core.datasets.importing import Imported, NothingUsableError, import_files
 from core.datasets.records import record_import, record_rejections
 from core.datasets.settings import ImportSettings
@@ -23,6 +23,7 @@ from core.errors import ConflictError, SupersededError
 from core.models.datasets import Dataset
 from core.models.generations import Take
 from core.models.uploads import Upload
+from core.people.accounts import accounts_are_on
 from core.services.takes import take_file_name
 from core.services.uploads import delete_uploads
 from worker.unit_context import UnitContext
@@ -121,9 +122,16 @@ def _download(context: UnitContext, settings: ImportSettings, folder: Path) -> P
         )
 
     context.progress(phase="downloading")
-    path = download(wanted, folder / f"{name}.zip", progress=progress, check=context.check)
+    rules = DownloadRules(internal=_may_be_internal(context))
+    path = download(wanted, folder / f"{name}.zip", progress=progress, check=context.check, rules=rules)
     os.utime(path)
     return path
+
+
+def _may_be_internal(context: UnitContext) -> bool:
+    """Whoever uses this machine alone can reach what it reaches; a team's members perhaps cannot."""
+    with context.database.reading() as session:
+        return context.settings.internal_downloads or not accounts_are_on(session)
 
 
 def _uploads(context: UnitContext, settings: ImportSettings) -> list[StoredFile]:

@@ -37,7 +37,7 @@ def test_examples_are_commands_that_are_understood(monkeypatch: pytest.MonkeyPat
             if isinstance(parameter.type, click.Path):
                 monkeypatch.setattr(parameter.type, "exists", False)
         with command.make_context(name, list(words)) as context:
-            assert context.params
+            assert context.params or isinstance(command, click.Group)
 
 
 def _commands(name: str, command: click.Command) -> Iterator[tuple[str, set[str]]]:
