@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from flask import Flask, current_app, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Select, select
+from werkzeug.urls import iri_to_uri
 
 from core.errors import AccessError, NotFoundError, SignInError
 from core.models.datasets import Dataset, Piece
@@ -102,7 +103,7 @@ def _let_in() -> ResponseReturnValue | None:
     if not actor.scopes:
         if wants_json() or request.method not in SAFE_METHODS or "_part" in request.args:
             raise SignInError("Sign in first, or send a token as 'Authorization: Bearer ...'.")
-        return redirect(url_for("sign_in.form", next=request.full_path.rstrip("?")))
+        return redirect(url_for("sign_in.form", next=iri_to_uri(request.full_path.rstrip("?"))))
     changes = request.method not in SAFE_METHODS
     actor.require(access.right or (Right.CHANGE if changes else Right.VIEW))
     if changes and actor.via == VIA_BROWSER:

@@ -80,7 +80,7 @@ def act_of(endpoint: str, view_args: dict[str, Any]) -> Act:
 def _remember_rows(session: Session, _context: Any) -> None:
     if has_request_context():
         classes = tuple(_NOUNS.values())
-        for name, rows in (("made", session.new), ("gone", session.deleted)):
+        for name, rows in (("made", session.new), ("touched", session.dirty), ("touched", session.deleted)):
             session.info.setdefault(name, []).extend(row for row in rows if isinstance(row, classes))
 
 
@@ -119,7 +119,7 @@ def _row_of(session: Session, act: Act, made: list[Any]) -> Any:
     if cls is None:
         return None
     if act.number is not None and act.verb not in _MAKING:
-        known = [*session.identity_map.values(), *session.info.get("gone", [])]
+        known = [*session.identity_map.values(), *session.info.get("touched", [])]
         return next((row for row in known if isinstance(row, cls) and getattr(row, "id", None) == act.number), None)
     return next((row for row in made if isinstance(row, cls)), None)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import redis
 
@@ -21,12 +21,20 @@ _MOST_PENDING = 100
 _HEARTBEAT_SECONDS = 10.0
 _NET_SECONDS = 20.0
 _RETRY_SECONDS = 2.0
+_WELCOME_SECONDS = 15.0
 
 
 class Listener:
-    """One open connection: the topics that changed since it last looked."""
+    """One open connection: the topics that changed since it last looked.
 
-    def __init__(self) -> None:
+    `shows` says which topics it may hear, `is_welcome` (asked now and then) whether it may go on listening.
+    """
+
+    def __init__(
+        self, shows: Callable[[str], bool] = lambda _topic: True, is_welcome: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._shows = shows
+        self._is_welcome = is_welcome
         self._changed = threading.Condition()
         self._pending: dict[str, None] = {}
         self._closed = False
@@ -46,18 +54,24 @@ class Listener:
             self._changed.notify()
 
     def events(self) -> Iterator[str]:
-        """Server-sent events, a comment now and then, until closed."""
+        """Server-sent events, a comment now and then, until closed or no longer welcome."""
         yield "retry: 1000\n\n"
+        asked = written = time.monotonic()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._pending or self._closed, _HEARTBEAT_SECONDS)
                 topics, self._pending = list(self._pending), {}
                 closed = self._closed
-            if topics:
+            if time.monotonic() - asked > _WELCOME_SECONDS:
+                asked = time.monotonic()
+                closed = closed or not self._is_welcome()
+            if topics := [topic for topic in topics if self._shows(topic)]:
+                written = time.monotonic()
                 yield f"data: {json.dumps(topics)}\n\n"
-            elif closed:
+            if closed:
                 return
-            else:
+            if time.monotonic() - written >= _HEARTBEAT_SECONDS:
+                written = time.monotonic()
                 yield ": still here\n\n"
 
 
@@ -71,12 +85,14 @@ class LiveHub:
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
 
-    def listen(self) -> Listener | None:
+    def listen(
+        self, shows: Callable[[str], bool] = lambda _topic: True, is_welcome: Callable[[], bool] = lambda: True
+    ) -> Listener | None:
         """A new listener, or None when there are too many."""
         with self._lock:
             if len(self._listeners) >= MOST_LISTENERS or self._closing.is_set():
                 return None
-            listener = Listener()
+            listener = Listener(shows, is_welcome)
             self._listeners.add(listener)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._follow, name="live-feed", daemon=True)

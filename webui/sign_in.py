@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 
@@ -66,6 +67,23 @@ def actor_of_request() -> Actor:
 def current_visitor() -> Visitor | None:
     """The one who is signed in; None where nobody is, or where there are no accounts."""
     return current_user._get_current_object() if current_user.is_authenticated else None  # its proxy
+
+
+def still_here() -> Callable[[], bool]:
+    """Tells, long after this request has begun, whether the one who asked it may still be here."""
+    services, visitor = current_services(), current_visitor()
+    if visitor is None:
+        return lambda: not services.accounts.on
+    secret, by_token = visitor.get_id(), isinstance(visitor.by, ApiToken)
+    idle = timedelta(hours=services.settings.sign_in_idle_hours)
+
+    def look() -> bool:
+        with services.database.reading() as reading:
+            if by_token:
+                return tokens.find_token(reading, secret) is not None
+            return sign_ins.find_sign_in(reading, secret, idle) is not None
+
+    return look
 
 
 def welcome(person: Person, secret: str) -> None:

@@ -82,10 +82,10 @@ def job_log(session: Session, job_id: int, after_id: int = 0, limit: int = 500) 
     return list(reversed(session.scalars(statement).all()))
 
 
-def retry_job(session: Session, job_id: int, owner: str = "local") -> Job:
+def retry_job(session: Session, job_id: int) -> Job:
     """Queue a failed or cancelled job once more, as a new job that points at it and goes on where it stopped.
 
-    Takes that exist stay, and a training goes on from its last resume point.
+    Takes that exist stay, and a training goes on from its last resume point. The owner stays too, whoever asks.
 
     Raises:
         ConflictError: the job has not ended in failure or cancellation, or what it worked on is gone.
@@ -104,7 +104,7 @@ def retry_job(session: Session, job_id: int, owner: str = "local") -> Job:
         kind=job.kind,
         queue=job.queue,
         title=job.title,
-        owner=owner,
+        owner=job.owner,
         payloads=list(session.scalars(unfinished)),
         request=job.request,
         priority=job.priority,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from apiflask import APIFlask
@@ -37,7 +37,10 @@ class Team:
         return held
 
     def turn_on(self) -> None:
-        """Add everybody; accounts are on from here."""
+        """Add everybody; accounts are on from here, and trying often is allowed."""
+        held = self.services
+        settings = held.settings.model_copy(update={"sign_ins_per_minute": 10_000, "submissions_per_minute": 10_000})
+        self.app.extensions["cadenza"] = replace(held, settings=settings)
         with self.services.database.transaction() as session:
             for name, role in NAMES.items():
                 session.add(Person(name=name, role=role, password_hash=_HASH))

@@ -24,7 +24,6 @@ from webui.api.schemas.jobs import (
     job_values,
 )
 from webui.context import current_services
-from webui.identity import current_actor
 
 
 @api.get("/jobs")
@@ -86,7 +85,7 @@ def resume_job(job_id: int) -> JobDetail:
 def retry_job(job_id: int) -> tuple[JobDetail, int, dict[str, str]]:
     """Queue a failed or cancelled job once more, as a new job that goes on where it stopped."""
     with current_services().database.transaction() as session:
-        job = service.retry_job(session, job_id, current_actor().name)
+        job = service.retry_job(session, job_id)
         answer = _detail(session, job)
     tell_workers(job)
     return answer, 202, location("jobs", job.id)

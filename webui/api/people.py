@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from flask import Response
 from sqlalchemy.orm import Session
 
-from core.errors import ConflictError
+from core.errors import ConflictError, InputError
 from core.models.people import ApiToken, Person
 from core.people import accounts, tokens
 from core.people.audit import AuditFilter, find_entries
@@ -136,16 +136,22 @@ def change_person(name: str, json_data: PersonPatch) -> PersonOutput:
 @api.output(AuditListing)
 def list_audit(query_data: AuditQuery) -> AuditListing:
     """List who did what, the newest first."""
-    values = query_data.model_dump(exclude={"page", "per_page"})
-    wanted = AuditFilter(**{**values, "since": _aware(query_data.since), "until": _aware(query_data.until)})
+    values = query_data.model_dump(exclude={"page", "per_page", "number"})
+    moments = {name: _moment(name, values[name]) for name in ("since", "until")}
+    wanted = AuditFilter(**{**values, **moments, "number": query_data.number or None})
     with current_services().database.reading() as session:
         found = find_entries(session, wanted, page=query_data.page, per_page=query_data.per_page)
         return AuditListing.of(found, AuditOutput.of)
 
 
-def _aware(moment: datetime | None) -> datetime | None:
-    """A moment without a zone is meant as UTC."""
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+def _moment(field: str, text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InputError.of(field, f"{field}: {text!r} is no moment; write it as 2026-01-31T12:00:00Z.") from None
 
 
 def _person(session: Session) -> Person:

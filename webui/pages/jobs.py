@@ -12,7 +12,6 @@ from core.queue import control
 from core.queue.waiting import why_waiting
 from core.services import jobs as service
 from webui.context import current_services
-from webui.identity import current_actor
 from webui.pages.answers import done, number_arg, page, wanted_part
 from webui.submission import send_tickets_for
 
@@ -76,7 +75,7 @@ def retry(job_id: int) -> ResponseReturnValue:
     """Try it once more, as a new job."""
     services = current_services()
     with services.database.transaction() as session:
-        job = service.retry_job(session, job_id, current_actor().name)
+        job = service.retry_job(session, job_id)
     send_tickets_for(services.settings, job)
     location = url_for("jobs.show", job_id=job.id)
     return done(f"Job {job_id} is tried again as job {job.id}.", location, stay=True, href=location)

@@ -6,7 +6,10 @@ from flask import Blueprint, Flask, Response, abort, current_app
 
 from core.changes import ChangeFeed
 from webui.context import current_services
+from webui.identity import current_actor
 from webui.live import LiveHub
+from webui.sign_in import still_here
+from webui.topic_sight import TopicSight
 
 bp = Blueprint("live", __name__)
 _KEY = "cadenza.live"
@@ -24,7 +27,8 @@ def attach_hub(app: Flask) -> LiveHub:
 def stream() -> Response:
     """Topics as they change, until the page goes or the server stops."""
     hub: LiveHub = current_app.extensions[_KEY]
-    listener = hub.listen()
+    sight = TopicSight(current_services().database, current_actor())
+    listener = hub.listen(sight.shows, still_here())
     if listener is None:
         abort(503, "Too many pages are listening; this one looks for changes by itself now and then.")
     response = Response(listener.events(), mimetype="text/event-stream")

@@ -107,11 +107,13 @@ def from_provider() -> ResponseReturnValue:
 
 def safe_next(wanted: str) -> str:
     """Where to go after signing in: an address of this server and nothing else, else the overview."""
-    parts = urlsplit(wanted) if wanted.isprintable() else urlsplit("")
-    local = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and "\\" not in wanted
-    if not local or parts.scheme or parts.netloc or parts.path.startswith(("/sign-", "//")):
-        return url_for("overview.index")
-    return wanted
+    # Browsers leave tabs and line ends out of addresses and read a backslash as a slash: none of these is in ours.
+    plain = wanted.isascii() and wanted.isprintable() and "\\" not in wanted
+    parts = urlsplit(wanted if plain else "")
+    is_path = wanted.startswith("/") and not wanted.startswith(("//", "/sign-"))
+    if plain and is_path and not parts.scheme and not parts.netloc:
+        return wanted
+    return url_for("overview.index")
 
 
 def _begin(writing: Session, person: Person) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Self
 
 from pydantic import Field
@@ -117,9 +116,9 @@ class AuditQuery(PageQuery):
     action: str = setting("", "Action", 'Such as "job.cancel", or "job." for all of jobs.', max_length=60)
     search: str = setting("", "Search", "Only what was done to things whose title has this text.", max_length=200)
     subject: str = setting("", "Subject", 'A kind of thing, such as "job".', max_length=40)
-    number: int | None = setting(None, "Number", "The thing's number.", ge=1, le=LARGEST_NUMBER)
-    since: datetime | None = setting(None, "Since", "Only what was done at this moment or later.")
-    until: datetime | None = setting(None, "Until", "Only what was done before this moment.")
+    number: int = setting(0, "Number", "The thing's number; 0 for any.", ge=0, le=LARGEST_NUMBER)
+    since: str = setting("", "Since", "Only from this moment on, ISO 8601; in UTC without a zone.", max_length=40)
+    until: str = setting("", "Until", "Only before this moment.", max_length=40)
 
 
 class AuditOutput(ApiOutput):
