@@ -1,0 +1,123 @@
+"""Compiled programs of one architecture: which widths of block there are, and which of them give the same bits."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from threading import Lock
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.modeling.backend import Tensor, available_cores, device_kind
+from core.modeling.network import build_network
+from core.modeling.shapes import architecture
+from core.music.notes import Notes
+from core.sampling.blocks import ChunkLoop
+from core.sampling.events_loop import EventsProgram, EventsWeights
+from core.sampling.settings import TakeSettings
+from core.sampling.tutorial_loop import TutorialProgram, prepare_tutorial
+from core.training.settings import FamilySettings, TutorialSettings
+
+# The last width decides the bits; a narrower one serves few takes where it gives the same. On a CPU more than 8 rows
+# are no faster for each of them: a step of LSTM(512) with 2, 8 and 64 rows takes 87, 211 and 1,890 µs on one core. A
+# row of `tutorial` is as many rows of its products as its window has notes.
+_EVENT_ROWS = {"cpu": (2, 8), "gpu": (256,)}
+_TUTORIAL_ROWS = {"cpu": (1, 2), "gpu": (64,)}
+# Long enough to hide what a call costs, short enough that rows whose takes are done do not idle for long.
+_EVENT_STEPS, _TUTORIAL_STEPS = 64, 100
+_MOST_KEPT = 6
+
+
+class _Program(Protocol):
+    def loops(
+        self, count: int, weights: list[Tensor], settings: TakeSettings, primer: Notes | None, *, traced: bool
+    ) -> list[ChunkLoop]: ...
+
+
+class Programs:
+    """What is compiled for an architecture; weights are arguments, so that all its models share it."""
+
+    def __init__(self, settings: FamilySettings) -> None:
+        """Nothing is compiled before it is needed."""
+        self._settings = settings
+        self._network = None if isinstance(settings, TutorialSettings) else build_network(settings)
+        self._events = EventsWeights(self._network) if self._network else None
+        device = device_kind()
+        self._widths = (_TUTORIAL_ROWS if isinstance(settings, TutorialSettings) else _EVENT_ROWS)[device]
+        # On a GPU one block fills the device.
+        self._most_blocks = available_cores() if device == "cpu" else 1
+        self._programs: dict[int, _Program] = {}
+        self._agreeing: dict[tuple[int, bool], bool] = {}
+
+    def prepare(self, weights: dict[str, NDArray[np.float32]]) -> list[Tensor]:
+        """A model's weights on the device, as `loops` wants them."""
+        return self._events.prepare(weights) if self._events else prepare_tutorial(weights)
+
+    def loops(
+        self, takes: int, weights: list[Tensor], settings: TakeSettings, primer: Notes | None, *, traced: bool = False
+    ) -> list[ChunkLoop]:
+        """Loops for so many takes, to be run side by side: one for each core of a CPU, narrow ones for few takes.
+
+        Args:
+            takes: how many will be composed, at least 1.
+            weights: as `prepare` gives them.
+            settings: the same for all takes.
+            primer: what all takes continue, long enough for the family.
+            traced: whether logits are wanted.
+        """
+        rows = self._widths[-1]
+        for narrow in self._widths[:-1]:
+            if takes <= narrow * self._most_blocks and self._agrees(narrow, weights, settings, primer):
+                rows = narrow
+                break
+        blocks = min(self._most_blocks, -(-takes // rows))
+        return self._program(rows).loops(blocks, weights, settings, primer, traced=traced)
+
+    def _program(self, rows: int) -> _Program:
+        if rows not in self._programs:
+            settings = self._settings
+            if isinstance(settings, TutorialSettings):
+                self._programs[rows] = TutorialProgram(settings.window, rows, _TUTORIAL_STEPS)
+            else:
+                assert self._network is not None
+                assert self._events is not None
+                self._programs[rows] = EventsProgram(self._network, self._events, rows, _EVENT_STEPS)
+        return self._programs[rows]
+
+    def _agrees(self, narrow: int, weights: list[Tensor], settings: TakeSettings, primer: Notes | None) -> bool:
+        """Whether blocks of `narrow` rows give the bits of the wide ones; found out by running a chunk of both.
+
+        Products of different heights may add in another order, so this holds on some processors and not on others
+        (here: from 2 to 50 rows, on one thread). In which order does not depend on the values, so that one chunk shows.
+        """
+        wide = self._widths[-1]
+        key = narrow, settings.truncates
+        if key not in self._agreeing:
+            results = []
+            for rows in (narrow, wide):
+                (loop,) = self._program(rows).loops(1, weights, settings, primer, traced=False)
+                uniforms = np.random.default_rng(0).random((loop.steps, narrow), np.float32)
+                output = loop.run(
+                    np.ones(rows, bool), np.ones(rows, np.float32), np.tile(uniforms, (1, -(-wide // narrow)))[:, :rows]
+                )
+                kept = [output.values.swapaxes(0, 1), *loop.state()]
+                results.append(b"".join(np.ascontiguousarray(values[:narrow]).tobytes() for values in kept))
+            self._agreeing[key] = results[0] == results[1]
+        return self._agreeing[key]
+
+
+_lock = Lock()
+_kept: OrderedDict[str, Programs] = OrderedDict()
+
+
+def programs_of(settings: FamilySettings) -> Programs:
+    """The programs of a model's architecture; those used last are kept, since compiling takes a second or two."""
+    key = json.dumps([settings.family, architecture(settings)])
+    with _lock:
+        programs = _kept.pop(key, None) or Programs(settings)
+        _kept[key] = programs
+        while len(_kept) > _MOST_KEPT:
+            _kept.popitem(last=False)
+    return programs
