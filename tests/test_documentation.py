@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from core.modeling.shapes import parameter_count
 from core.settings import Settings
+from core.training.settings import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -45,6 +47,17 @@ def test_documented_defaults_are_the_defaults() -> None:
     assert rows
     for name, documented in rows:
         assert str(Settings.model_fields[name.lower()].default) == documented
+
+
+def test_concepts_describe_every_family_with_its_sizes() -> None:
+    text = (ROOT / "docs" / "concepts.md").read_text()
+    rows = dict(re.findall(r"^\| `([a-z0-9]+)` \|.*\| ([^|]+) \|$", text, flags=re.MULTILINE))
+    for family, cls in FAMILIES.items():
+        sizes = [f"{parameter_count(cls.parse(values)):,}" for values in cls.presets.values()]
+        if family == "tutorial":
+            assert f"({sizes[0]} parameters)" in text
+        else:
+            assert rows[family] == " · ".join(sizes)
 
 
 def test_requirements_carry_hashes_and_no_address() -> None:

@@ -112,6 +112,38 @@ def scan(
     return keras.tree.pack_sequence_as(carry, flat_carry), outputs
 
 
+def random_uniform(key: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Numbers of at least 0 and below 1, decided by `key` (int32 `[2]`) and the shape alone; for use inside `jit`."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.random.uniform(jax.random.wrap_key_data(keras.ops.cast(key, "uint32")), shape)
+    import tensorflow as tf
+
+    return tf.random.stateless_uniform(shape, key)
+
+
+def fused_attention(queries: Tensor, keys: Tensor, values: Tensor, context: int) -> Tensor | None:
+    """Causal attention over the last `context` events that keeps no scores in memory; None where there is none.
+
+    Only JAX offers it, on NVIDIA GPUs, for bfloat16. Arguments and result are `[batch, heads, time, head]`.
+    """
+    if keras.backend.backend() != "jax" or device_kind() != "gpu" or queries.dtype != "bfloat16":
+        return None
+    return jax_attention(queries, keys, values, context, "cudnn")
+
+
+def jax_attention(queries: Tensor, keys: Tensor, values: Tensor, context: int, implementation: str) -> Tensor:
+    """JAX's own attention; `implementation` is "cudnn" (NVIDIA GPUs) or "xla" (anywhere, to check it with)."""
+    import jax
+
+    rows_first = [keras.ops.transpose(part, (0, 2, 1, 3)) for part in (queries, keys, values)]
+    merged = jax.nn.dot_product_attention(
+        *rows_first, is_causal=True, local_window_size=(context - 1, 0), implementation=implementation
+    )
+    return keras.ops.transpose(merged, (0, 2, 1, 3))
+
+
 def select(condition: Tensor, chosen: Tree, otherwise: Tree) -> Tree:
     """Row by row one of two trees of the same shapes; `condition` is bool `[rows]`, or a scalar for all rows."""
 
@@ -156,6 +188,51 @@ def use_one_thread() -> None:
 def available_cores() -> int:
     """How many processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def device_name() -> str:
+    """The device's own name, such as "NVIDIA H100 80GB HBM3"; "CPU" without a GPU."""
+    if device_kind() == "cpu":
+        return "CPU"
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return str(jax.devices()[0].device_kind)
+    import tensorflow as tf
+
+    details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+    return str(details.get("device_name", "GPU"))
+
+
+def has_bfloat16() -> bool:
+    """Whether the device multiplies bfloat16 matrices in hardware (NVIDIA GPUs from compute capability 8.0)."""
+    if device_kind() == "cpu":
+        return False
+    if keras.backend.backend() == "jax":
+        import jax
+
+        capability = str(getattr(jax.devices()[0], "compute_capability", "0"))
+        return float(capability) >= 8.0
+    import tensorflow as tf
+
+    details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+    return tuple(details.get("compute_capability", (0, 0))) >= (8, 0)
+
+
+def out_of_memory_errors() -> tuple[type[Exception], ...]:
+    """What the library raises when the device's memory is full; ask `is_out_of_memory` too."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return (jax.errors.JaxRuntimeError,)
+    import tensorflow as tf
+
+    return (tf.errors.ResourceExhaustedError,)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether one of `out_of_memory_errors` really says so; JAX has one class for all that goes wrong on a device."""
+    return keras.backend.backend() != "jax" or "RESOURCE_EXHAUSTED" in str(error)
 
 
 def device_kind() -> str:

@@ -13,23 +13,32 @@ def initial_weights(settings: FamilySettings) -> dict[str, NDArray[np.float32]]:
     """Fresh weights of a family's network, decided by `settings.seed`.
 
     The kinds are Keras's own defaults: kernels Glorot uniform, recurrent kernels orthogonal, embeddings uniform
-    within 1 (wider than Keras: the events differ from the start), biases 0 with the forget gate's at 1.
+    within 1 (wider than Keras: the events differ from the start), biases 0 with an LSTM's forget gate's at 1, norms'
+    scales 1. What a residual layer adds begins smaller, by the square root of the number of such additions (Radford
+    et al. 2019).
     """
     generator = np.random.default_rng([settings.seed, 0])
+    shapes = weight_shapes(settings)
+    additions = sum(name.endswith(".merge") for name in shapes)
     weights: dict[str, NDArray[np.float32]] = {}
-    for name, shape in weight_shapes(settings).items():
+    for name, shape in shapes.items():
         kind = name.rpartition(".")[2]
-        if kind == "bias":
+        if kind in {"bias", "recurrent_bias"}:
             array = np.zeros(shape)
             if name.startswith("lstm"):
                 array[shape[0] // 4 : shape[0] // 2] = 1.0
+        elif kind == "scale":
+            array = np.ones(shape)
         elif kind == "embedding":
             array = generator.uniform(-1.0, 1.0, shape)
         elif kind == "recurrent":
             q, r = np.linalg.qr(generator.normal(size=(shape[1], shape[0])))
             array = (q * np.sign(np.diagonal(r))).T
         else:
-            limit = np.sqrt(6.0 / (shape[0] + shape[1]))
+            taps = shape[0] if len(shape) == 3 else 1
+            limit = np.sqrt(6.0 / (taps * (shape[-2] + shape[-1])))
+            if kind == "merge":
+                limit /= np.sqrt(additions)
             array = generator.uniform(-limit, limit, shape)
         weights[name] = array.astype(np.float32)
     return weights

@@ -5,6 +5,7 @@ from __future__ import annotations
 from keras import ops
 
 from core.modeling.backend import Tensor, custom_gradient, scan
+from core.modeling.layers import product
 
 
 def lstm_cell(z: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
@@ -36,7 +37,7 @@ def lstm_sequence(inputs: Tensor, h: Tensor, c: Tensor, recurrent: Tensor) -> Te
         inputs: `[time, batch, 4 * units]`, the inputs' products with the kernel, bias added.
         h: `[batch, units]` output before the first step.
         c: `[batch, units]` memory before the first step.
-        recurrent: `[units, 4 * units]`.
+        recurrent: `[units, 4 * units]`; its number format is that of all products, everything else is float32.
 
     Returns:
         `(outputs [time, batch, units], h, c)` with `h` and `c` after the last step.
@@ -46,7 +47,7 @@ def lstm_sequence(inputs: Tensor, h: Tensor, c: Tensor, recurrent: Tensor) -> Te
 
     def forward(carry: Tensor, z: Tensor) -> Tensor:
         h, c = carry
-        i, f, g, o = ops.split(z + ops.matmul(h, recurrent), 4, axis=-1)
+        i, f, g, o = ops.split(z + product(h, recurrent), 4, axis=-1)
         i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
         c = f * c + i * g
         h = o * ops.tanh(c)
@@ -76,12 +77,11 @@ def lstm_sequence(inputs: Tensor, h: Tensor, c: Tensor, recurrent: Tensor) -> Te
                 ],
                 axis=-1,
             )
-            return (ops.matmul(d_z, transposed), d_c * f), d_z
+            return (product(d_z, transposed), d_c * f), d_z
 
         (d_h, d_c), d_inputs = scan(backward, (d_h, d_c), (d_outputs, memories, before_c, gates), reverse=True)
-        d_recurrent = ops.matmul(
-            ops.transpose(ops.reshape(before_h, (-1, units))), ops.reshape(d_inputs, (-1, 4 * units))
-        )
-        return d_inputs, d_h, d_c, d_recurrent
+        d_z = ops.cast(ops.reshape(d_inputs, (-1, 4 * units)), recurrent.dtype)
+        d_recurrent = product(ops.transpose(ops.reshape(before_h, (-1, units))), d_z)
+        return d_inputs, d_h, d_c, ops.cast(d_recurrent, recurrent.dtype)
 
     return (outputs, *last), gradient

@@ -6,13 +6,29 @@ from math import prod
 
 from core.encoding.performance import SIZE
 from core.music.notes import PITCH_COUNT
-from core.training.settings import FamilySettings, LstmSettings, TutorialSettings
+from core.training.settings import (
+    Conv1dSettings,
+    FamilySettings,
+    GruSettings,
+    LstmSettings,
+    RecurrentSettings,
+    TransformerSettings,
+    TutorialSettings,
+    WavenetSettings,
+)
 
 TUTORIAL_UNITS = 128
+WAVENET_KERNEL = 2
+
+Shapes = dict[str, tuple[int, ...]]
 
 # Only these decide what the network is; all other settings say how it was trained.
 _ARCHITECTURE: dict[str, tuple[str, ...]] = {
     "lstm": ("embedding", "units", "layers"),
+    "gru": ("embedding", "units", "layers"),
+    "conv1d": ("units", "layers", "kernel"),
+    "wavenet": ("units", "layers", "cycle"),
+    "transformer": ("units", "layers", "heads", "context"),
     "tutorial": ("window",),
 }
 
@@ -22,33 +38,94 @@ def architecture(settings: FamilySettings) -> dict[str, int]:
     return {name: int(getattr(settings, name)) for name in _ARCHITECTURE[settings.family]}
 
 
-def weight_shapes(settings: FamilySettings) -> dict[str, tuple[int, ...]]:
+def weight_shapes(settings: FamilySettings) -> Shapes:
     """Name to shape of each weight array, in a fixed order.
 
-    Gates lie side by side in the order input, forget, candidate, output, as in Keras.
+    Gates lie side by side in Keras's order: input, forget, candidate, output in an LSTM; update, reset, candidate in a
+    GRU. A convolution's kernel is `[taps, inputs, outputs]`, its last tap the present event.
     """
-    if isinstance(settings, LstmSettings):
-        shapes: dict[str, tuple[int, ...]] = {"embedding": (SIZE, settings.embedding)}
-        for layer in range(settings.layers):
-            width = settings.embedding if layer == 0 else settings.units
-            shapes[f"lstm_{layer}.kernel"] = (width, 4 * settings.units)
-            shapes[f"lstm_{layer}.recurrent"] = (settings.units, 4 * settings.units)
-            shapes[f"lstm_{layer}.bias"] = (4 * settings.units,)
-        return {**shapes, "output.kernel": (settings.units, SIZE), "output.bias": (SIZE,)}
     if isinstance(settings, TutorialSettings):
-        heads = {"pitch": PITCH_COUNT, "step": 1, "duration": 1}
-        shapes = {
-            "lstm_0.kernel": (3, 4 * TUTORIAL_UNITS),
-            "lstm_0.recurrent": (TUTORIAL_UNITS, 4 * TUTORIAL_UNITS),
-            "lstm_0.bias": (4 * TUTORIAL_UNITS,),
-        }
-        for head, width in heads.items():
-            shapes[f"{head}.kernel"] = (TUTORIAL_UNITS, width)
-            shapes[f"{head}.bias"] = (width,)
-        return shapes
-    raise TypeError(f"no network is known for the family {settings.family!r}")
+        return _tutorial_shapes()
+    if isinstance(settings, LstmSettings | GruSettings):
+        return _recurrent_shapes(settings)
+    if isinstance(settings, Conv1dSettings):
+        blocks = _conv1d_shapes(settings)
+    elif isinstance(settings, WavenetSettings):
+        blocks = _wavenet_shapes(settings)
+    elif isinstance(settings, TransformerSettings):
+        blocks = _transformer_shapes(settings)
+    else:
+        raise TypeError(f"no network is known for the family {settings.family!r}")
+    units = settings.units
+    ends = {"output.scale": (units,), "output.kernel": (units, SIZE), "output.bias": (SIZE,)}
+    return {"embedding": (SIZE, units), **blocks, **ends}
 
 
 def parameter_count(settings: FamilySettings) -> int:
     """How many numbers training adjusts."""
     return sum(prod(shape) for shape in weight_shapes(settings).values())
+
+
+def transformer_hidden(units: int) -> int:
+    """Width inside a transformer's gated feed-forward layer: 8/3 of the units, so that its three matrices hold as many
+    numbers as two of four times the units (Shazeer 2020), rounded up to a multiple of 64, which GPUs like."""
+    return -(-8 * units // 3 // 64) * 64
+
+
+def _recurrent_shapes(settings: RecurrentSettings) -> Shapes:
+    gates = 4 if settings.family == "lstm" else 3
+    shapes: Shapes = {"embedding": (SIZE, settings.embedding)}
+    for layer in range(settings.layers):
+        name = f"{settings.family}_{layer}"
+        width = settings.embedding if layer == 0 else settings.units
+        shapes[f"{name}.kernel"] = (width, gates * settings.units)
+        shapes[f"{name}.recurrent"] = (settings.units, gates * settings.units)
+        shapes[f"{name}.bias"] = (gates * settings.units,)
+        if settings.family == "gru":
+            shapes[f"{name}.recurrent_bias"] = (gates * settings.units,)
+    return {**shapes, "output.kernel": (settings.units, SIZE), "output.bias": (SIZE,)}
+
+
+def _conv1d_shapes(settings: Conv1dSettings) -> Shapes:
+    units, shapes = settings.units, Shapes()
+    for layer in range(settings.layers):
+        shapes[f"conv_{layer}.scale"] = (units,)
+        shapes[f"conv_{layer}.kernel"] = (settings.kernel, units, units)
+        shapes[f"conv_{layer}.bias"] = (units,)
+    return shapes
+
+
+def _wavenet_shapes(settings: WavenetSettings) -> Shapes:
+    units, shapes = settings.units, Shapes()
+    for layer in range(settings.layers):
+        shapes[f"gates_{layer}.kernel"] = (WAVENET_KERNEL, units, 2 * units)
+        shapes[f"gates_{layer}.bias"] = (2 * units,)
+        # The residual and the skip connection side by side.
+        shapes[f"paths_{layer}.kernel"] = (units, 2 * units)
+        shapes[f"paths_{layer}.bias"] = (2 * units,)
+    return {**shapes, "skip.kernel": (units, units), "skip.bias": (units,)}
+
+
+def _transformer_shapes(settings: TransformerSettings) -> Shapes:
+    units, shapes = settings.units, Shapes()
+    hidden = transformer_hidden(units)
+    for layer in range(settings.layers):
+        shapes[f"attention_{layer}.scale"] = (units,)
+        shapes[f"attention_{layer}.kernel"] = (units, 3 * units)  # queries, keys and values side by side
+        shapes[f"attention_{layer}.merge"] = (units, units)
+        shapes[f"forward_{layer}.scale"] = (units,)
+        shapes[f"forward_{layer}.kernel"] = (units, 2 * hidden)  # gate and value side by side
+        shapes[f"forward_{layer}.merge"] = (hidden, units)
+    return shapes
+
+
+def _tutorial_shapes() -> Shapes:
+    shapes: Shapes = {
+        "lstm_0.kernel": (3, 4 * TUTORIAL_UNITS),
+        "lstm_0.recurrent": (TUTORIAL_UNITS, 4 * TUTORIAL_UNITS),
+        "lstm_0.bias": (4 * TUTORIAL_UNITS,),
+    }
+    for head, width in {"pitch": PITCH_COUNT, "step": 1, "duration": 1}.items():
+        shapes[f"{head}.kernel"] = (TUTORIAL_UNITS, width)
+        shapes[f"{head}.bias"] = (width,)
+    return shapes

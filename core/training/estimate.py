@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from math import prod
 
 from core.modeling.shapes import weight_shapes
-from core.training.settings import FamilySettings, LstmSettings, TutorialSettings
+from core.training.settings import (
+    EventSettings,
+    FamilySettings,
+    RecurrentSettings,
+    TransformerSettings,
+    TutorialSettings,
+)
 
 # One pass forward and two for the gradients, two operations for each weight and event.
 _OPERATIONS = 6.0
@@ -14,6 +20,7 @@ _OPERATIONS = 6.0
 # LSTM(256) reached 0.35 to 0.4 of it and LSTM(512) 0.6 to 0.7.
 _HALF_SPEED_UNITS = 400
 _TUTORIAL_SHARE = 0.18
+_WHOLE_WINDOWS_SHARE = 0.5
 # Loading, encoding and compiling.
 _START_SECONDS = 6.0
 # A held-out pass has no gradients: a third of the work for each event.
@@ -30,11 +37,16 @@ def training_flops(settings: FamilySettings, stats: Mapping[str, float]) -> floa
             pieces). What is missing counts as 0, `windows` as `notes`.
     """
     products = sum(
-        prod(shape) for name, shape in weight_shapes(settings).items() if len(shape) == 2 and name != "embedding"
+        prod(shape) for name, shape in weight_shapes(settings).items() if len(shape) > 1 and name != "embedding"
     )
-    if isinstance(settings, LstmSettings):
-        # The first layer's kernel meets the 390 events of the vocabulary, not the windows' events.
-        per_event = products - prod(weight_shapes(settings)["lstm_0.kernel"])
+    if isinstance(settings, EventSettings):
+        per_event = products
+        if isinstance(settings, RecurrentSettings):
+            # The first layer's kernel meets the 390 events of the vocabulary, not the windows' events.
+            per_event -= prod(weight_shapes(settings)[f"{settings.family}_0.kernel"])
+        if isinstance(settings, TransformerSettings):
+            # Each query meets every key of the window, and each of those weights a value.
+            per_event += 2 * settings.layers * settings.units * settings.window
         events = settings.steps * settings.batch_size * settings.window
         evaluations = -(-settings.steps // settings.evaluate_every)
         held_out = min(stats.get("held_out_events", 0.0), _MOST_INTERVAL_EVENTS) * evaluations
@@ -54,6 +66,8 @@ def estimate_seconds(settings: FamilySettings, stats: Mapping[str, float], gflop
         gflops: the device's speed in large float32 matrix products, 10^9 operations per second (2 cores: 100 to 200).
     """
     share = _TUTORIAL_SHARE
-    if isinstance(settings, LstmSettings):
+    if isinstance(settings, RecurrentSettings):
         share = settings.units / (settings.units + _HALF_SPEED_UNITS)
+    elif isinstance(settings, EventSettings):
+        share = _WHOLE_WINDOWS_SHARE
     return _START_SECONDS + training_flops(settings, stats) / (gflops * 1e9 * share)

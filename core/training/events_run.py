@@ -6,33 +6,34 @@ import math
 from typing import Any, Literal
 
 import keras
-import numpy as np
-from keras import ops
 
 from core.datasets.corpus import Corpus
 from core.encoding.performance import encode
 from core.errors import TrainingError
-from core.modeling.backend import Tensor, Tree, jit, to_device, to_numpy, value_and_gradients
+from core.modeling.backend import Tree, has_bfloat16, to_device, to_numpy
 from core.modeling.checkpoints import Checkpoint
 from core.modeling.initial import initial_weights
 from core.modeling.network import build_network
+from core.training.event_step import EventStep
 from core.training.heldout import Evaluator, HeldOut, interval_subset
 from core.training.hooks import TrainingHooks, TrainingPoint, TrainingProgress, TrainingResult
-from core.training.loss import event_nats
-from core.training.optimizer import adam, bias_correction, clip_by_global_norm, warmup_cosine, zero_moments
 from core.training.pulse import Pulse, Speed
 from core.training.resume import Arrays, corpus_digest, read_resume, write_resume
-from core.training.settings import LstmSettings
+from core.training.settings import EventSettings
 from core.training.windows import Batch, EventWindows
 
-# Keeps the dropout masks' random numbers apart from those of the weights and the batches.
-_DROPOUT = 2
+
+def chosen_precision(settings: EventSettings) -> str:
+    """Number format of the products in training: "float32" or "bfloat16"."""
+    if settings.precision == "auto":
+        return "bfloat16" if has_bfloat16() else "float32"
+    return settings.precision
 
 
 class EventTraining:
     """One training over events: the state, one step, one evaluation, and the loop around them."""
 
-    def __init__(self, settings: LstmSettings, corpus: Corpus, hooks: TrainingHooks, resume_seconds: float) -> None:
+    def __init__(self, settings: EventSettings, corpus: Corpus, hooks: TrainingHooks, resume_seconds: float) -> None:
         self._settings = settings
         self._hooks = hooks
         pieces = [piece for piece in corpus.pieces("train") if len(piece)]
@@ -46,16 +47,15 @@ class EventTraining:
         self._streams = [encode(piece) for piece in held_out]
         self._interval_streams = interval_subset(self._streams)
         self._digest = corpus_digest(corpus)
-        self._network = build_network(settings)
+        self._network = build_network(settings)  # what is measured is what composes: in float32
         self._evaluator = Evaluator(self._network)
-        self._compiled_step = jit(self._train_step)
+        resumed = read_resume(hooks, settings, self._digest)
+        self._precision = resumed[0]["precision"] if resumed else chosen_precision(settings)
+        self._step = EventStep(build_network(settings, self._precision), settings)
         self._pulse = Pulse(hooks, resume_seconds, self._write_resume)
         self._speed = Speed()
 
         fresh = initial_weights(settings)
-        self._weights: Tree = to_device(fresh)
-        self._first: Tree = to_device(zero_moments(fresh))
-        self._second: Tree = to_device(zero_moments(fresh))
         self._best: Arrays = fresh
         self._evaluated: HeldOut | None = None  # how far the evaluation under way has come
         self._place: dict[str, Any] = {
@@ -65,18 +65,19 @@ class EventTraining:
             "waited": 0,
             "loss_sum": 0.0,
             "loss_steps": 0,
+            "precision": self._precision,
             "phase": "train",  # or "interval" or "all" while such an evaluation is under way
             "last_figures": {},
         }
-        resumed = read_resume(hooks, settings, self._digest)
-        if resumed is not None:
+        if resumed is None:
+            self._trees = self._step.begin(fresh)
+        else:
             self._place, trees = resumed
-            self._weights, self._first, self._second = (
-                to_device(trees[name]) for name in ("weights", "first", "second")
-            )
-            self._best = trees["best"]
+            stored = {name: trees.pop(name) for name in ("best", "evaluated") if name in trees}
+            self._trees = self._step.place(trees)
+            self._best = stored["best"]
             if "evaluated" in self._place:
-                flat = [array for _, array in sorted(trees.get("evaluated", {}).items())]
+                flat = [array for _, array in sorted(stored.get("evaluated", {}).items())]
                 state = keras.tree.pack_sequence_as(self._network.initial_state(1), flat) if flat else None
                 self._evaluated = HeldOut(**self._place.pop("evaluated"), state=state)
 
@@ -96,17 +97,7 @@ class EventTraining:
         settings, place = self._settings, self._place
         step = place["step"]
         batch: Batch = self._windows.batch(step)
-        masks = self._network.dropout_masks(np.random.default_rng([settings.seed, _DROPOUT, step]), settings.batch_size)
-        rate = warmup_cosine(step, settings.steps, settings.warmup_steps, settings.learning_rate)
-        self._weights, self._first, self._second, loss_tensor = self._compiled_step(
-            self._weights,
-            self._first,
-            self._second,
-            {"events": batch.events, "targets": batch.targets, **({} if masks is None else {"masks": masks})},
-            np.float32(rate),
-            np.float32(bias_correction(step + 1)),
-        )
-        loss = float(to_numpy(loss_tensor))
+        self._trees, loss = self._step.advance(self._trees, batch, step)
         if not math.isfinite(loss):
             raise TrainingError(
                 f"The loss became {loss} at step {step + 1}. The last good checkpoint is kept. Train again with a "
@@ -131,26 +122,10 @@ class EventTraining:
             )
         )
 
-    def _train_step(
-        self, weights: Tree, first: Tree, second: Tree, data: dict[str, Tensor], rate: Tensor, correction: Tensor
-    ) -> tuple[Tree, Tree, Tree, Tensor]:
-        settings = self._settings
-
-        def mean_nats(weights: Tree) -> tuple[Tensor, tuple[()]]:
-            state = self._network.initial_state(settings.batch_size)
-            logits, _ = self._network.sequence(weights, data["events"], state, data.get("masks"))
-            counted = ops.cast(ops.sum(ops.cast(data["targets"] >= 0, "int32")), "float32")
-            return ops.sum(event_nats(logits, data["targets"])) / counted, ()
-
-        (loss, _), gradients = value_and_gradients(mean_nats, weights)
-        gradients, _ = clip_by_global_norm(gradients, settings.clip_norm)
-        weights, first, second = adam(weights, gradients, first, second, rate, correction, settings.weight_decay)
-        return weights, first, second, loss
-
     def _finish_interval(self) -> None:
         """The evaluation after an interval, its checkpoints, and whether early stopping ends the training."""
         settings, place = self._settings, self._place
-        figure = self._evaluate(self._weights, "interval")
+        figure = self._evaluate(self._step.measured(self._trees), "interval")
         if not math.isfinite(figure.nats):
             raise TrainingError(
                 f"The held-out loss became {figure.nats} at step {place['step']}. The last good checkpoint is kept. "
@@ -162,7 +137,7 @@ class EventTraining:
         better = place["best_loss"] is None or figure.nats_per_event < place["best_loss"]
         waited = 0 if better else place["waited"] + 1
         over = step == settings.steps or 0 < settings.patience <= waited
-        current = {name: to_numpy(weight) for name, weight in self._weights.items()}
+        current = self._measured()
         place.update(loss_sum=0.0, loss_steps=0, waited=waited, last_figures=figures)
         self._evaluated = None
         place["phase"] = "all" if over else "train"
@@ -175,7 +150,7 @@ class EventTraining:
             "train_loss": train_loss,
             "held_out_nats_per_event": figure.nats_per_event,
             "held_out_nats_per_note": figure.nats_per_note,
-            "learning_rate": warmup_cosine(step - 1, settings.steps, settings.warmup_steps, settings.learning_rate),
+            "learning_rate": self._step.rate(step - 1),
         }
         self._hooks.point(TrainingPoint(step, self._epoch(), values))
         self._hooks.log(
@@ -192,9 +167,7 @@ class EventTraining:
             figures = {**all_pieces, "step": figures["step"]}
             self._hooks.save_checkpoint("best", self._checkpoint(self._best, figures))
         best = self._checkpoint(self._best, figures)
-        last = self._checkpoint(
-            {name: to_numpy(weight) for name, weight in self._weights.items()}, place["last_figures"]
-        )
+        last = self._checkpoint(self._measured(), place["last_figures"])
         return TrainingResult(best, last, place["step"], self._epoch(), place["step"] < self._settings.steps)
 
     def _evaluate(self, weights: Tree, which: Literal["interval", "all"]) -> HeldOut:
@@ -221,15 +194,14 @@ class EventTraining:
 
     def _checkpoint(self, weights: Arrays, figures: dict[str, float]) -> Checkpoint:
         settings = self._settings
-        return Checkpoint(settings.family, settings.encoding, settings.model_dump(mode="json"), weights, dict(figures))
+        values = {**settings.model_dump(mode="json"), "precision": self._precision}
+        return Checkpoint(settings.family, settings.encoding, values, weights, dict(figures))
+
+    def _measured(self) -> Arrays:
+        return {name: to_numpy(weight) for name, weight in self._step.measured(self._trees).items()}
 
     def _write_resume(self) -> tuple[bytes, int]:
-        trees = {
-            "weights": {name: to_numpy(array) for name, array in self._weights.items()},
-            "first": {name: to_numpy(array) for name, array in self._first.items()},
-            "second": {name: to_numpy(array) for name, array in self._second.items()},
-            "best": self._best,
-        }
+        trees = {**self._step.host(self._trees), "best": self._best}
         place = dict(self._place)
         if (evaluated := self._evaluated) is not None:
             place["evaluated"] = {

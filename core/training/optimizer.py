@@ -50,6 +50,19 @@ def adam(
     return new_weights, new_first, new_second
 
 
+def averaging_share(step: int, kept: float) -> float:
+    """How far the running average moves towards the weights of step `step` (from 0).
+
+    It keeps `kept` of itself at each step, less in the beginning so that the first weights are soon forgotten.
+    """
+    return 1.0 - min(kept, (step + 1) / (step + 10))
+
+
+def running_average(average: Tree, weights: Tree, share: Tensor) -> Tree:
+    """The average moved towards the weights (Polyak and Juditsky 1992, with exponential forgetting)."""
+    return {name: old + (weights[name] - old) * share for name, old in average.items()}
+
+
 def clip_by_global_norm(gradients: Tree, limit: float) -> tuple[Tree, Tensor]:
     """Scale all gradients so that their common Euclidean norm is at most `limit`; also returns the norm before."""
     norm = ops.sqrt(sum(ops.sum(ops.square(gradient)) for gradient in gradients.values()))

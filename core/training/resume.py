@@ -13,7 +13,7 @@ from core.modeling.archive import pack, unpack
 from core.training.hooks import TrainingHooks
 from core.training.settings import FamilySettings
 
-_FORMAT = 1
+_FORMAT = 2
 
 Arrays = dict[str, NDArray[np.float32]]
 

@@ -13,7 +13,7 @@ from core.training.hooks import (
     TrainingProgress,
     TrainingResult,
 )
-from core.training.settings import FamilySettings, LstmSettings, TutorialSettings
+from core.training.settings import EventSettings, FamilySettings, TutorialSettings
 from core.training.tutorial_run import TutorialTraining
 
 __all__ = [
@@ -46,7 +46,7 @@ def train(
         TrainingError: the data does not suffice, or the loss became no number.
     """
     make_deterministic()
-    if isinstance(settings, LstmSettings):
+    if isinstance(settings, EventSettings):
         return EventTraining(settings, corpus, hooks, resume_seconds).run()
     if isinstance(settings, TutorialSettings):
         return TutorialTraining(settings, corpus, hooks, resume_seconds).run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from core.datasets.corpus import Corpus
 from core.encoding.performance import BEGIN, END, NOTE_OFF, NOTE_ON, TIME_SHIFT, encode_pieces
 from core.music.notes import Notes
-from core.training.settings import LstmSettings
+from core.training.settings import EventSettings
 
 PADDING = -1
 _FACTORS = 5
@@ -33,6 +34,16 @@ class Batch:
     notes: int
     counted: int
 
+    @classmethod
+    def of(cls, events: NDArray[np.int32], targets: NDArray[np.int32]) -> Self:
+        """Count what is there."""
+        counted = targets != PADDING
+        return cls(events, targets, int(((targets < NOTE_OFF) & counted).sum()), int(counted.sum()))
+
+    def first(self, rows: int) -> Batch:
+        """The first rows alone."""
+        return Batch.of(self.events[:rows], self.targets[:rows])
+
 
 class EventWindows:
     """Windows of `settings.window` events cut from pieces' streams `BEGIN ... END`; none crosses into another piece.
@@ -43,7 +54,7 @@ class EventWindows:
     spread over 1 ± `settings.stretch`; each factor's streams are encoded when they are first drawn.
     """
 
-    def __init__(self, pieces: list[Notes], settings: LstmSettings) -> None:
+    def __init__(self, pieces: list[Notes], settings: EventSettings) -> None:
         whole = Corpus.of(pieces, ["train"] * len(pieces))
         self._notes, self._offsets = whole.notes, whole.offsets
         self._settings = settings
@@ -73,8 +84,7 @@ class EventWindows:
         self._transpose(events, draws[2])
         targets = events[:, 1:].copy()
         inputs = np.where(events[:, :-1] == PADDING, END, events[:, :-1])
-        counted = targets != PADDING
-        return Batch(inputs, targets, int(((targets < NOTE_OFF) & counted).sum()), int(counted.sum()))
+        return Batch.of(inputs, targets)
 
     def _transpose(self, events: NDArray[np.int32], draws: NDArray[np.float64]) -> None:
         """Move each row by a whole number of semitones among those that keep all its pitches within 0 to 127."""

@@ -16,7 +16,7 @@ import pytest
 from core.datasets.corpus import Corpus
 from core.modeling.checkpoints import Checkpoint
 from core.training.run import TrainingInterrupted, train
-from core.training.settings import FamilySettings, LstmSettings, TutorialSettings
+from core.training.settings import FamilySettings, LstmSettings, TransformerSettings, TutorialSettings
 
 pytestmark = pytest.mark.slow
 
@@ -34,10 +34,25 @@ _LSTM = LstmSettings(
     evaluate_every=5,
     seed=1,
 )
+_TRANSFORMER = TransformerSettings(
+    units=16,
+    heads=2,
+    layers=2,
+    context=20,
+    dropout=0.2,
+    average=0.9,
+    precision="bfloat16",
+    steps=10,
+    window=32,
+    batch_size=4,
+    warmup_steps=3,
+    evaluate_every=5,
+    seed=1,
+)
 _TUTORIAL = TutorialSettings(files=0, epochs=3, batch_size=8, patience=2, seed=1)
 
 
-@pytest.mark.parametrize("settings", [_LSTM, _TUTORIAL], ids=["lstm", "tutorial"])
+@pytest.mark.parametrize("settings", [_LSTM, _TRANSFORMER, _TUTORIAL], ids=["lstm", "transformer", "tutorial"])
 def test_interrupted_again_and_again_it_ends_with_the_same_bits(
     settings: FamilySettings, make_corpus: Callable[..., Corpus], make_hooks: Callable[..., object]
 ) -> None:
@@ -61,7 +76,7 @@ def test_interrupted_again_and_again_it_ends_with_the_same_bits(
     assert (result.steps, result.stopped_early) == (expected.steps, expected.stopped_early)
 
 
-@pytest.mark.parametrize("family", ["lstm", "tutorial"])
+@pytest.mark.parametrize("family", ["lstm", "wavenet", "tutorial"])
 def test_killed_and_resumed_in_other_processes_it_ends_with_the_same_bytes(
     family: str, tmp_path: Path, make_corpus: Callable[..., Corpus]
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import InputError
 from core.fields import allowed_range
-from core.training.settings import FAMILIES, LstmSettings, TutorialSettings, parse_training_settings
+from core.training.settings import FAMILIES, TutorialSettings, parse_training_settings
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_the_articles_numbers() -> None:
 @pytest.mark.parametrize(
     ("family", "values", "preset", "said"),
     [
-        ("gru-x", {}, "", "family: 'gru-x' is unknown; allowed are lstm, tutorial"),
+        ("gru-x", {}, "", "family: 'gru-x' is unknown; allowed are lstm, gru, conv1d"),
         ("lstm", {}, "Huge", "preset: 'Huge' is unknown; allowed are Starter, Standard, Large"),
         ("tutorial", {}, "Starter", "preset: 'Starter' is unknown; allowed are Article, Quick"),
         ("tutorial", {"units": 3}, "", "units: there is no such setting; allowed are seed, files, window"),
@@ -57,9 +57,16 @@ def test_what_is_refused(family: str, values: dict[str, Any], preset: str, said:
     assert str(refused.value).startswith(said)
 
 
+def test_heads_must_share_the_units() -> None:
+    with pytest.raises(InputError, match="heads: 3 does not fit 128 units; units must be a multiple of twice"):
+        parse_training_settings("transformer", {"heads": 3})
+
+
 def test_the_ends_of_every_range_are_allowed() -> None:
-    for cls in (LstmSettings, TutorialSettings):
+    for cls in FAMILIES.values():
         for name, field in cls.model_fields.items():
+            if allowed_range(field).startswith("one of "):
+                continue
             low, _, high = allowed_range(field).partition(" to ")
             if not low.startswith("above"):
                 assert getattr(cls.parse({name: low}), name) == float(low)

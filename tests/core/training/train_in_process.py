@@ -16,6 +16,10 @@ _VALUES = {
     "lstm": {
         "embedding": 8, "units": 16, "dropout": 0.2, "steps": 40, "window": 32, "batch_size": 4, "evaluate_every": 15,
     },
+    "wavenet": {
+        "units": 16, "layers": 5, "cycle": 3, "dropout": 0.2, "average": 0.9, "steps": 40, "window": 32,
+        "batch_size": 4, "evaluate_every": 15,
+    },
     "tutorial": {"files": 0, "epochs": 4, "batch_size": 8},
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The LSTM family against Keras's own layers, and its two ways of running against each other."""
+"""The recurrent families against Keras's own layers and against finite differences."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import pytest
 from numpy.typing import NDArray
 
 from core.modeling.backend import jit, to_device, to_numpy, value_and_gradients
+from core.modeling.gru_recurrence import gru_sequence
 from core.modeling.initial import initial_weights
 from core.modeling.network import build_network
 from core.modeling.recurrence import lstm_sequence
-from core.training.settings import LstmSettings
+from core.training.settings import GruSettings, LstmSettings
 
 pytestmark = pytest.mark.slow
 
 
-def _weights(settings: LstmSettings) -> dict[str, NDArray[np.float32]]:
+def _weights(settings: LstmSettings | GruSettings) -> dict[str, NDArray[np.float32]]:
     """Fresh weights, made larger so that differences would show (not the recurrent ones: they would be chaotic)."""
     generator = np.random.default_rng(5)
     return {
@@ -25,64 +26,63 @@ def _weights(settings: LstmSettings) -> dict[str, NDArray[np.float32]]:
     }
 
 
-@pytest.mark.parametrize(("layers", "units"), [(1, 96), (2, 40)])
-def test_windows_and_steps_give_the_same_logits(layers: int, units: int) -> None:
-    settings = LstmSettings(embedding=24, units=units, layers=layers)
-    network = build_network(settings)
-    weights = to_device(_weights(settings))
-    events = np.random.default_rng(1).integers(0, 390, (3, 600)).astype(np.int32)
-    sequence, step = jit(network.sequence), jit(network.step)
-    whole, state_after = sequence(weights, events, to_device(network.initial_state(3)))
-    prepared, state = network.prepare(weights), to_device(network.initial_state(3))
-    stepped = []
-    for place in range(600):
-        logits, state = step(prepared, events[:, place], state)
-        stepped.append(to_numpy(logits))
-    assert np.abs(to_numpy(whole) - np.stack(stepped, axis=1)).max() < 1e-4
-    for (h, c), (h_stepped, c_stepped) in zip(state_after, state, strict=True):
-        assert np.abs(to_numpy(h) - to_numpy(h_stepped)).max() < 1e-4
-        assert np.abs(to_numpy(c) - to_numpy(c_stepped)).max() < 1e-4
-    # Carried state: three windows in a row are one.
-    state = to_device(network.initial_state(3))
-    for at in range(0, 600, 200):
-        logits, state = sequence(weights, events[:, at : at + 200], state)
-        assert np.abs(to_numpy(logits) - to_numpy(whole)[:, at : at + 200]).max() < 1e-4
-
-
-def test_equals_keras_layers() -> None:
-    settings = LstmSettings(embedding=16, units=32, layers=2)
+@pytest.mark.parametrize(
+    ("settings", "layer"),
+    [
+        (LstmSettings(embedding=16, units=32, layers=2), keras.layers.LSTM),
+        (GruSettings(embedding=16, units=32, layers=2), keras.layers.GRU),
+    ],
+)
+def test_equals_keras_layers(settings: LstmSettings | GruSettings, layer: type[keras.layers.Layer]) -> None:
     network, weights = build_network(settings), _weights(settings)
     model = keras.Sequential(
         [
             keras.Input((None,), dtype="int32"),
             keras.layers.Embedding(390, 16),
-            keras.layers.LSTM(32, return_sequences=True),
-            keras.layers.LSTM(32, return_sequences=True),
+            layer(32, return_sequences=True),
+            layer(32, return_sequences=True),
             keras.layers.Dense(390),
         ]
     )
-    model.set_weights(list(weights.values()))
+    # Keras keeps a GRU's two biases in one array.
+    arrays = list(weights.values())
+    if settings.family == "gru":
+        arrays = [
+            np.stack([array, weights[f"{name[:-5]}.recurrent_bias"]])
+            if name.startswith("gru") and name.endswith(".bias")
+            else array
+            for name, array in weights.items()
+            if not name.endswith("recurrent_bias")
+        ]
+    model.set_weights(arrays)
     assert model.count_params() == network.parameters
     events = np.random.default_rng(2).integers(0, 390, (4, 50)).astype(np.int32)
     logits, _ = jit(network.sequence)(to_device(weights), events, to_device(network.initial_state(4)))
     np.testing.assert_allclose(to_numpy(logits), to_numpy(model(events)), atol=2e-5)
 
 
-def test_gradient_of_the_recurrence_equals_finite_differences() -> None:
+@pytest.mark.parametrize("cells", ["lstm", "gru"])
+def test_gradient_of_the_recurrence_equals_finite_differences(cells: str) -> None:
     generator = np.random.default_rng(3)
-    shapes = {"inputs": (5, 2, 12), "h": (2, 3), "c": (2, 3), "recurrent": (3, 12)}
+    gates = 4 if cells == "lstm" else 3
+    shapes = {"inputs": (5, 2, 3 * gates), "h": (2, 3), "recurrent": (3, 3 * gates)}
+    shapes |= {"c": (2, 3)} if cells == "lstm" else {"bias": (9,)}
     tree = {name: generator.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
     mix = [generator.normal(size=shape).astype(np.float32) for shape in ((5, 2, 3), (2, 3), (2, 3))]
 
     def scalar(tree: dict[str, NDArray[np.float32]]) -> tuple[object, tuple[()]]:
-        results = lstm_sequence(tree["inputs"], tree["h"], tree["c"], tree["recurrent"])
-        return sum(keras.ops.sum(result * part) for result, part in zip(results, mix, strict=True)), ()
+        if cells == "lstm":
+            results = lstm_sequence(tree["inputs"], tree["h"], tree["c"], tree["recurrent"])
+        else:
+            results = gru_sequence(tree["inputs"], tree["h"], tree["recurrent"], tree["bias"])
+        return sum(keras.ops.sum(result * part) for result, part in zip(results, mix, strict=False)), ()
 
     (_, _), gradients = jit(lambda tree: value_and_gradients(scalar, tree))(to_device(tree))
+    reference = _lstm_reference if cells == "lstm" else _gru_reference
     for name, shape in shapes.items():
         for _ in range(6):
             place = tuple(int(generator.integers(size)) for size in shape)
-            up, down = (_scalar_reference(_moved(tree, name, place, by), mix) for by in (1e-4, -1e-4))
+            up, down = (reference(_moved(tree, name, place, by), mix) for by in (1e-4, -1e-4))
             assert to_numpy(gradients[name])[place] == pytest.approx((up - down) / 2e-4, rel=1e-3, abs=1e-4)
 
 
@@ -104,7 +104,7 @@ def _moved(
     return moved
 
 
-def _scalar_reference(tree: dict[str, NDArray[np.float64]], mix: list[NDArray[np.float32]]) -> float:
+def _lstm_reference(tree: dict[str, NDArray[np.float64]], mix: list[NDArray[np.float32]]) -> float:
     """The same scalar in numpy and double precision, step by step."""
     h, c, outputs = tree["h"], tree["c"], []
     for z in tree["inputs"]:
@@ -113,3 +113,13 @@ def _scalar_reference(tree: dict[str, NDArray[np.float64]], mix: list[NDArray[np
         h = np.tanh(c) / (1 + np.exp(-o))
         outputs.append(h)
     return float(sum((result * part).sum() for result, part in zip((np.stack(outputs), h, c), mix, strict=True)))
+
+
+def _gru_reference(tree: dict[str, NDArray[np.float64]], mix: list[NDArray[np.float32]]) -> float:
+    h, outputs = tree["h"], []
+    for x in tree["inputs"]:
+        own = h @ tree["recurrent"] + tree["bias"]
+        z, r = (1 / (1 + np.exp(-(x[:, part] + own[:, part]))) for part in (slice(0, 3), slice(3, 6)))
+        h = z * h + (1 - z) * np.tanh(x[:, 6:] + r * own[:, 6:])
+        outputs.append(h)
+    return float(sum((result * part).sum() for result, part in zip((np.stack(outputs), h), mix, strict=False)))

@@ -1,0 +1,119 @@
+"""What travels to another machine and back: a corpus in one small file, and weights in files of limited size."""
+
+from __future__ import annotations
+
+import io
+import lzma
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.datasets.corpus import SPLITS, Corpus
+from core.datasets.metadata import read_metadata
+from core.encoding.performance import STEPS_PER_SECOND, bin_velocity, decode, encode, velocity_bin
+from core.modeling.archive import pack, unpack
+from core.modeling.checkpoints import Checkpoint
+from core.music.notes import Notes
+
+LARGEST_PART_BYTES = 15 * 10**6
+_LONGEST_GAP = 65_535
+
+
+def read_corpus(path: Path) -> Corpus:
+    """The train and validation pieces of a zip in MAESTRO's layout, or of a dataset's stored `corpus.npz`."""
+    if path.suffix == ".npz":
+        return Corpus.from_bytes(path.read_bytes())
+    from core.music.reading import read_midi
+
+    pieces, splits = [], []
+    with zipfile.ZipFile(path) as archive:
+        names = sorted(archive.namelist())
+        table = read_metadata(b"".join(archive.read(name) for name in names if name.endswith(".csv")))
+        for name in names:
+            split = table.find(name).split
+            if name.endswith((".mid", ".midi")) and split in {"train", "validation"}:
+                pieces.append(read_midi(archive.read(name)).notes)
+                splits.append(split)
+    return Corpus.of(pieces, splits)
+
+
+def pack_corpus(corpus: Corpus) -> bytes:
+    """The train and validation pieces as the performance encoding holds them: 10 ms, 32 velocities.
+
+    `encode` gives for what `unpack_corpus` reads the same events as for the original; so held-out figures are those of
+    the original.
+    """
+    kept = np.flatnonzero(corpus.splits != SPLITS.index("test"))
+    pieces = [decode(encode(corpus.piece(int(index)))) for index in kept]
+    whole = Corpus.of(pieces, [SPLITS[corpus.splits[index]] for index in kept])
+    notes = whole.notes
+    starts = np.repeat(whole.offsets[:-1], np.diff(whole.offsets))
+    onset = np.rint(notes.onset_seconds * STEPS_PER_SECOND).astype(np.int64)
+    gap = np.diff(onset, prepend=0)
+    gap[starts == np.arange(onset.size)] = onset[starts == np.arange(onset.size)]
+    duration = np.rint(notes.duration_seconds * STEPS_PER_SECOND).astype(np.int64)
+    if max(gap.max(initial=0), duration.max(initial=0)) > _LONGEST_GAP:
+        raise ValueError(f"a pause or note lasts longer than {_LONGEST_GAP / STEPS_PER_SECOND:g} s")
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        gap=_bytes_apart(gap),
+        duration=_bytes_apart(duration),
+        pitch=notes.pitch,
+        velocity=velocity_bin(notes.velocity).astype(np.uint8),
+        offsets=whole.offsets,
+        splits=whole.splits,
+    )
+    return lzma.compress(buffer.getvalue(), preset=6)
+
+
+def unpack_corpus(data: bytes) -> Corpus:
+    """Read back what `pack_corpus` wrote."""
+    with np.load(io.BytesIO(lzma.decompress(data)), allow_pickle=False) as arrays:
+        offsets = arrays["offsets"]
+        onset = np.cumsum(_bytes_together(arrays["gap"]))
+        sizes = np.diff(offsets)
+        # Each piece counts its time from its own start.
+        before = np.concatenate(([0], onset))[offsets[:-1]]
+        onset -= np.repeat(before, sizes)
+        notes = Notes(
+            onset / STEPS_PER_SECOND,
+            _bytes_together(arrays["duration"]) / STEPS_PER_SECOND,
+            arrays["pitch"],
+            bin_velocity(arrays["velocity"].astype(np.int64)),
+        )
+        return Corpus(notes, offsets, arrays["splits"])
+
+
+def split_checkpoint(checkpoint: Checkpoint, folder: Path) -> list[Path]:
+    """Write a checkpoint into files of at most 15 MB, its weights as float16; older parts are removed."""
+    document = {name: getattr(checkpoint, name) for name in ("family", "encoding", "settings", "figures")}
+    data = pack(document, {name: array.astype(np.float16) for name, array in checkpoint.weights.items()})
+    for old in folder.glob("weights-*.part"):
+        old.unlink()
+    paths = []
+    for number, at in enumerate(range(0, len(data), LARGEST_PART_BYTES)):
+        path = folder / f"weights-{number:02d}.part"
+        path.write_bytes(data[at : at + LARGEST_PART_BYTES])
+        paths.append(path)
+    return paths
+
+
+def join_checkpoint(folder: Path) -> Checkpoint:
+    """The checkpoint whose parts lie in a folder."""
+    document, arrays = unpack(b"".join(part.read_bytes() for part in sorted(folder.glob("weights-*.part"))))
+    checkpoint = Checkpoint(**document, weights={name: array.astype(np.float32) for name, array in arrays.items()})
+    checkpoint.check()
+    return checkpoint
+
+
+def _bytes_apart(values: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Low bytes, then high bytes: the latter are nearly all zero and shrink to nothing."""
+    return np.concatenate([values & 0xFF, values >> 8]).astype(np.uint8)
+
+
+def _bytes_together(values: NDArray[np.uint8]) -> NDArray[np.int64]:
+    low, high = np.split(values.astype(np.int64), 2)
+    return low | (high << 8)

@@ -1,0 +1,135 @@
+"""A pre-norm decoder over events: attention with a sliding window, gated feed-forward layers."""
+
+from __future__ import annotations
+
+import numpy as np
+from keras import ops
+
+from core.modeling.attention import (
+    as_cache,
+    attend,
+    attend_window,
+    cached_in_order,
+    continued_mask,
+    position_cycle,
+    remember,
+    rotate,
+    rotation_table,
+)
+from core.modeling.backend import Tensor, Tree
+from core.modeling.keyed import KeyedNetwork
+from core.modeling.layers import cast_weights, dropped, embed, output_logits, rms_norm
+from core.training.settings import TransformerSettings
+
+Heads = tuple[Tensor, Tensor, Tensor]  # queries, keys, values
+
+
+class TransformerNetwork(KeyedNetwork[TransformerSettings]):
+    """The family `transformer` behind the `Network` interface.
+
+    Each layer sees the last `context` events, the present one included, in windows as in steps.
+
+    State: `position`, int32 `[batch]`, of the next event, modulo the positions' cycle; `filled`, int32 `[batch]`, how
+    many events the caches hold; `keys` and `values`, for each layer a ring `[batch, heads, context, head]`. Keys are
+    kept turned.
+    """
+
+    def initial_state(self, batch: int) -> Tree:
+        """Zeros."""
+        settings = self.settings
+        shape = (batch, settings.heads, settings.context, settings.units // settings.heads)
+        cache = tuple(np.zeros(shape, np.float32) for _ in range(settings.layers))
+        zero = np.zeros(batch, np.int32)
+        return {"position": zero, "filled": zero, "keys": cache, "values": cache}
+
+    def sequence(
+        self, weights: Tree, events: Tensor, state: Tree | None, masks: Tensor | None = None
+    ) -> tuple[Tensor, Tree]:
+        """Logits of the event after each one; see `Network.sequence`."""
+        settings, time = self.settings, events.shape[1]
+        weights = cast_weights(weights, self.compute_dtype)
+        flow = embed(weights, events, self.compute_dtype)
+        flow = dropped(flow, masks, 0, settings.dropout)
+        turned = self._turned(events.shape[0], time, state)
+        keys, values = [], []
+        for layer in range(settings.layers):
+            queries, new_keys, new_values = self._heads(weights, layer, flow, turned)
+            if state is None:
+                merged = attend_window(queries, new_keys, new_values, settings.context)
+            else:
+                all_keys, all_values = (
+                    ops.concatenate([ops.cast(cached_in_order(cache[layer], state["position"]), new.dtype), new], 2)
+                    for cache, new in ((state["keys"], new_keys), (state["values"], new_values))
+                )
+                mask = continued_mask(time, settings.context, state["filled"])
+                merged = attend(queries, all_keys, all_values, mask)
+                position = state["position"] + time
+                keys.append(as_cache(ops.cast(all_keys[:, :, time:], "float32"), position))
+                values.append(as_cache(ops.cast(all_values[:, :, time:], "float32"), position))
+            added = ops.matmul(self._side_by_side(merged), weights[f"attention_{layer}.merge"])
+            flow = flow + dropped(added, masks, 2 * layer + 1, settings.dropout)
+            flow = flow + dropped(self._forward(weights, layer, flow), masks, 2 * layer + 2, settings.dropout)
+        after = None if state is None else self._after(state, keys, values, time)
+        return output_logits(weights, flow), after
+
+    def step(self, prepared: Tree, event: Tensor, state: Tree) -> tuple[Tensor, Tree]:
+        """Logits after one event each; see `Network.step`."""
+        settings = self.settings
+        flow = ops.take(prepared["embedding"], event, axis=0)[:, None]
+        turned = self._turned(event.shape[0], 1, state)
+        filled = ops.minimum(state["filled"] + 1, settings.context)
+        seen = (ops.arange(settings.context, dtype="int32") < filled[:, None])[:, None, None, :]
+        keys, values = [], []
+        for layer in range(settings.layers):
+            queries, new_key, new_value = self._heads(prepared, layer, flow, turned)
+            keys.append(remember(state["keys"][layer], state["position"], new_key[:, :, 0]))
+            values.append(remember(state["values"][layer], state["position"], new_value[:, :, 0]))
+            merged = attend(queries, keys[-1], values[-1], seen)
+            flow = flow + ops.matmul(self._side_by_side(merged), prepared[f"attention_{layer}.merge"])
+            flow = flow + self._forward(prepared, layer, flow)
+        return output_logits(prepared, flow[:, 0]), self._after(state, keys, values, 1)
+
+    def _heads(self, weights: Tree, layer: int, flow: Tensor, turned: tuple[Tensor, Tensor]) -> Heads:
+        """Queries and keys, turned, and values of one layer from one product, `[batch, heads, time, head]` each."""
+        batch, time, units = flow.shape
+        heads = self.settings.heads
+        normed = rms_norm(flow, weights[f"attention_{layer}.scale"])
+        parts = ops.reshape(
+            ops.matmul(normed, weights[f"attention_{layer}.kernel"]), (batch, time, 3, heads, units // heads)
+        )
+        queries, keys, values = ops.unstack(ops.transpose(parts, (2, 0, 3, 1, 4)), 3, axis=0)
+        return rotate(queries, *turned), rotate(keys, *turned), values
+
+    def _turned(self, batch: int, time: int, state: Tree | None) -> tuple[Tensor, Tensor]:
+        """Cosines and sines of the next positions, `[batch or 1, 1, time, head / 2]`."""
+        settings = self.settings
+        cycle = position_cycle(settings.context)
+        tables = rotation_table(settings.context, settings.units // settings.heads)
+        steps = np.arange(time, dtype=np.int32)
+        if state is None:
+            cosines, sines = (table[steps % cycle][None, None] for table in tables)
+        else:
+            places = (state["position"][:, None] + steps) % cycle
+            cosines, sines = (ops.take(table, places, axis=0)[:, None] for table in tables)
+        return cosines, sines
+
+    def _forward(self, weights: Tree, layer: int, flow: Tensor) -> Tensor:
+        """SwiGLU (Shazeer 2020)."""
+        normed = rms_norm(flow, weights[f"forward_{layer}.scale"])
+        gate, value = ops.split(ops.matmul(normed, weights[f"forward_{layer}.kernel"]), 2, axis=-1)
+        return ops.matmul(ops.silu(gate) * value, weights[f"forward_{layer}.merge"])
+
+    def _after(self, state: Tree, keys: list[Tensor], values: list[Tensor], events: int) -> Tree:
+        context = self.settings.context
+        return {
+            "position": (state["position"] + events) % position_cycle(context),
+            "filled": ops.minimum(state["filled"] + events, context),
+            "keys": tuple(keys),
+            "values": tuple(values),
+        }
+
+    @staticmethod
+    def _side_by_side(heads: Tensor) -> Tensor:
+        """`[batch, heads, time, head]` as `[batch, time, units]`."""
+        batch, count, time, head = heads.shape
+        return ops.reshape(ops.transpose(heads, (0, 2, 1, 3)), (batch, time, count * head))

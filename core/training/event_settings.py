@@ -1,0 +1,86 @@
+"""What a person chooses for a training of any family over performance events."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from core.fields import PersonSettings, setting
+
+LARGEST_SEED = 2**32 - 1
+
+
+class FamilySettings(PersonSettings):
+    """What all families share. `family`, `encoding` and the words are fixed by the class.
+
+    Attributes:
+        family: name in the API, in tables and in checkpoints.
+        encoding: what the family reads and writes.
+        summary: what it is and when to choose it, in two sentences.
+        presets: name to the settings that differ from the defaults.
+    """
+
+    family: ClassVar[str]
+    encoding: ClassVar[Literal["tutorial", "performance"]]
+    summary: ClassVar[str]
+    presets: ClassVar[dict[str, dict[str, Any]]]
+
+    seed: int = setting(0, "Seed", "The same seed and data give the same weights.", ge=0, le=LARGEST_SEED)
+    files: int = setting(0, "Pieces", "Train on the first N training pieces; 0 means all.", ge=0, le=1_000_000)
+
+
+class EventSettings(FamilySettings):
+    """What all families over performance events share: the data, the optimiser and when to stop."""
+
+    encoding = "performance"
+
+    steps: int = setting(2_000, "Steps", "Batches to train on.", ge=1, le=10_000_000)
+    batch_size: int = setting(16, "Batch", "Windows per step.", unit="windows", ge=1, le=4096)
+    window: int = setting(64, "Window", "Events per window.", unit="events", ge=8, le=8192)
+    dropout: float = setting(0.0, "Dropout", "Share of values dropped in training.", ge=0, lt=0.9)
+    learning_rate: float = setting(0.01, "Learning rate", "Highest, after the warm-up.", advanced=True, gt=0, le=1)
+    warmup_steps: int = setting(
+        50, "Warm-up", "Steps until the highest learning rate.", advanced=True, ge=0, le=1_000_000
+    )
+    weight_decay: float = setting(0.01, "Weight decay", "Of AdamW.", advanced=True, ge=0, le=1)
+    clip_norm: float = setting(
+        1.0, "Gradient clip", "Largest norm of all gradients together.", advanced=True, gt=0, le=1000
+    )
+    average: float = setting(
+        0.0,
+        "Averaging",
+        "Share that an average of the weights keeps at each step; the average is what is measured and stored. "
+        "0 stores the weights themselves.",
+        advanced=True,
+        ge=0,
+        lt=1,
+    )
+    precision: str = setting(
+        "auto",
+        "Precision",
+        "Number format of the large products in training; weights and composing are always float32.",
+        advanced=True,
+        choices={"auto": "bfloat16 on a GPU that has it", "float32": "float32", "bfloat16": "bfloat16"},
+        pattern="^(auto|float32|bfloat16)$",
+    )
+    transpose_semitones: int = setting(
+        3,
+        "Transposition",
+        "Each window is moved by up to so many semitones.",
+        unit="semitones",
+        advanced=True,
+        ge=0,
+        le=12,
+    )
+    stretch: float = setting(
+        0.05, "Time stretch", "Each window is played up to this share faster or slower.", advanced=True, ge=0, le=0.5
+    )
+    evaluate_every: int = setting(
+        250, "Evaluate every", "Steps between two held-out figures.", unit="steps", ge=1, le=1_000_000
+    )
+    patience: int = setting(
+        10,
+        "Patience",
+        "Stop after so many held-out figures without a better one; 0 never stops early.",
+        ge=0,
+        le=10_000,
+    )

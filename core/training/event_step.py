@@ -1,0 +1,155 @@
+"""One optimiser step of a family over events, compiled, on as many devices as there are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from core.errors import TrainingError
+from core.modeling.backend import (
+    Tensor,
+    Tree,
+    is_out_of_memory,
+    out_of_memory_errors,
+    to_numpy,
+    value_and_gradients,
+)
+from core.modeling.network import Network
+from core.modeling.parallel import Devices, training_devices
+from core.training.loss import event_nats
+from core.training.optimizer import (
+    adam,
+    averaging_share,
+    bias_correction,
+    clip_by_global_norm,
+    running_average,
+    warmup_cosine,
+    zero_moments,
+)
+from core.training.resume import Arrays
+from core.training.settings import EventSettings
+from core.training.windows import Batch
+
+# Keeps the dropout's random numbers apart from those of the weights and the batches.
+_DROPOUT = 2
+
+
+class EventStep:
+    """Weights, moments and average live on the devices as one dict of trees: what a resume point has to hold."""
+
+    def __init__(self, network: Network, settings: EventSettings, devices: Devices | None = None) -> None:
+        """`devices` are all of the machine's unless some are given."""
+        self._network = network
+        self._settings = settings
+        self._devices = training_devices(settings.batch_size) if devices is None else devices
+        self._compiled = self._devices.compile(self._gradients, self._update)
+
+    @property
+    def devices(self) -> int:
+        """How many devices share each batch."""
+        return self._devices.count
+
+    def begin(self, weights: Arrays) -> Tree:
+        """The trees before the first step."""
+        trees = {"weights": weights, "first": zero_moments(weights), "second": zero_moments(weights)}
+        return self.place({**trees, "average": weights} if self._settings.average else trees)
+
+    def place(self, trees: dict[str, Arrays]) -> Tree:
+        """Trees of a resume point, on the devices."""
+        return self._devices.place(trees)
+
+    def measured(self, trees: Tree) -> Tree:
+        """The weights that are measured and stored: the average where there is one."""
+        return self._devices.single(trees["average" if "average" in trees else "weights"])
+
+    def host(self, trees: Tree) -> dict[str, Arrays]:
+        """Copies of all trees, to be stored."""
+        return {
+            name: {key: to_numpy(array) for key, array in tree.items()}
+            for name, tree in self._devices.single(trees).items()
+        }
+
+    def rate(self, step: int) -> float:
+        """The learning rate of step `step` (from 0)."""
+        settings = self._settings
+        return warmup_cosine(step, settings.steps, settings.warmup_steps, settings.learning_rate)
+
+    def advance(self, trees: Tree, batch: Batch, step: int) -> tuple[Tree, float]:
+        """Step `step` (from 0): the trees after it and the batch's mean loss in nats per event.
+
+        Raises:
+            TrainingError: the devices' memory is too small; the message names a batch that fits.
+        """
+        try:
+            return self._run(trees, batch, step)
+        except out_of_memory_errors() as error:
+            if not is_out_of_memory(error):
+                raise
+        raise TrainingError(self._advice(trees, batch, step))
+
+    def _run(self, trees: Tree, batch: Batch, step: int) -> tuple[Tree, float]:
+        settings = self._settings
+        scalars = {
+            "rate": np.float32(self.rate(step)),
+            "correction": np.float32(bias_correction(step + 1)),
+            "share": np.float32(averaging_share(step, settings.average)),
+        }
+        trees, loss = self._compiled(trees, self._parts(batch, step), scalars)
+        return trees, float(to_numpy(loss))
+
+    def _parts(self, batch: Batch, step: int) -> list[dict[str, NDArray[Any]]]:
+        """The batch's arrays, cut for the devices."""
+        count = self._devices.parts
+        parts: list[dict[str, NDArray[Any]]] = [
+            {"events": events, "targets": targets, "counted": np.array(batch.counted, np.float32)}
+            for events, targets in zip(np.split(batch.events, count), np.split(batch.targets, count), strict=True)
+        ]
+        generator = np.random.default_rng([self._settings.seed, _DROPOUT, step])
+        masks = self._network.dropout_masks(generator, batch.events.shape[0])
+        if masks is not None:
+            for part, own in zip(parts, self._network.split_masks(masks, count), strict=True):
+                part["masks"] = own
+        return parts
+
+    def _gradients(self, trees: Tree, data: Tree) -> tuple[Tensor, Tree]:
+        def mean_nats(weights: Tree) -> tuple[Tensor, tuple[()]]:
+            logits, _ = self._network.sequence(weights, data["events"], None, data.get("masks"))
+            return ops.sum(event_nats(logits, data["targets"])) / data["counted"], ()
+
+        (loss, _), gradients = value_and_gradients(mean_nats, trees["weights"])
+        return loss, gradients
+
+    def _update(self, trees: Tree, gradients: Tree, scalars: Tree) -> Tree:
+        gradients, _ = clip_by_global_norm(gradients, self._settings.clip_norm)
+        moments = (trees["first"], trees["second"])
+        weights, first, second = adam(
+            trees["weights"], gradients, *moments, scalars["rate"], scalars["correction"], self._settings.weight_decay
+        )
+        after = {"weights": weights, "first": first, "second": second}
+        if "average" in trees:
+            after["average"] = running_average(trees["average"], weights, scalars["share"])
+        return after
+
+    def _advice(self, trees: Tree, batch: Batch, step: int) -> str:
+        """What to say when the memory is full: tries smaller batches until one fits."""
+        rows, window = batch.events.shape
+        for fitting in (rows >> halvings for halvings in range(1, rows.bit_length())):
+            smaller = batch.first(fitting // self._devices.parts * self._devices.parts)
+            try:
+                if smaller.counted:
+                    self._run(trees, smaller, step)
+                    break
+            except out_of_memory_errors():
+                continue
+        else:
+            return (
+                f"The device's memory does not hold one window of {window} events. What was stored is kept. Train "
+                "again with a shorter window or a smaller network."
+            )
+        return (
+            f"The device's memory does not hold a batch of {rows} windows of {window} events. What was stored is kept. "
+            f"Train again with a batch of {smaller.events.shape[0]}, which fits, or with a shorter window."
+        )

@@ -1,0 +1,133 @@
+"""Every family over events: windows and steps agree, and what is carried is of fixed shape."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from core.modeling.backend import jit, scan, to_device, to_numpy
+from core.modeling.initial import initial_weights
+from core.modeling.network import build_network
+from core.modeling.shapes import parameter_count, weight_shapes
+from core.training.settings import FAMILIES, EventSettings, parse_training_settings
+
+pytestmark = pytest.mark.slow
+
+# Reaches and contexts far shorter than 600 events, and of sizes that do not divide each other.
+_SMALL: dict[str, dict[str, Any]] = {
+    "lstm": {"embedding": 24, "units": 40, "layers": 2},
+    "gru": {"embedding": 24, "units": 40, "layers": 2},
+    "conv1d": {"units": 40, "layers": 3, "kernel": 6},
+    "wavenet": {"units": 40, "layers": 7, "cycle": 5},
+    "transformer": {"units": 32, "layers": 2, "heads": 2, "context": 100},
+}
+_STEPS = 40
+
+
+class _Compiled:
+    """A family's network with weights that all matter, and its compiled functions."""
+
+    def __init__(self, family: str) -> None:
+        settings = parse_training_settings(family, _SMALL[family])
+        self.network = build_network(settings)
+        generator = np.random.default_rng(5)
+        self.weights = to_device(
+            {
+                name: (array + generator.normal(size=array.shape) * (0.3 if "output" in name else 0.05)).astype(
+                    np.float32
+                )
+                for name, array in initial_weights(settings).items()
+            }
+        )
+        self.sequence = jit(self.network.sequence)
+        self._steps = jit(self._many_steps)
+
+    def stepped(self, events: NDArray[np.int32], state: Any) -> tuple[NDArray[Any], Any]:
+        """Logits `[rows, time, 390]` one event at a time, and the last state; in a compiled loop, as in composing."""
+        parts = []
+        for at in range(0, events.shape[1], _STEPS):
+            state, logits = self._steps(state, np.ascontiguousarray(events[:, at : at + _STEPS].T))
+            parts.append(np.swapaxes(to_numpy(logits), 0, 1))
+        return np.concatenate(parts, axis=1), state
+
+    def _many_steps(self, state: Any, events: Any) -> tuple[Any, Any]:
+        def one(state: Any, event: Any) -> tuple[Any, Any]:
+            logits, state = self.network.step(self.network.prepare(self.weights), event, state)
+            return state, logits
+
+        return scan(one, state, events)
+
+
+_compiled = lru_cache(maxsize=None)(_Compiled)
+
+
+@pytest.mark.parametrize("family", _SMALL)
+def test_windows_and_steps_give_the_same_logits(family: str) -> None:
+    compiled = _compiled(family)
+    events = np.random.default_rng(1).integers(0, 390, (3, 600)).astype(np.int32)
+    whole, nothing = compiled.sequence(compiled.weights, events, None)
+    assert nothing is None
+    whole = to_numpy(whole)
+    first = to_device(compiled.network.initial_state(3))
+    stepped, after_steps = compiled.stepped(events, first)
+    assert np.abs(whole - stepped).max() < 1e-4
+    assert whole.std() > 0.3
+    # Windows one after the other are one; and steps go on from windows.
+    state = first
+    for begin in (0, 280):
+        logits, state = compiled.sequence(compiled.weights, events[:, begin : begin + 280], state)
+        assert np.abs(to_numpy(logits) - whole[:, begin : begin + 280]).max() < 1e-4
+    stepped, after_both = compiled.stepped(events[:, 560:], state)
+    assert np.abs(stepped - whole[:, 560:]).max() < 1e-4
+    for ours, theirs in zip(keras.tree.flatten(after_both), keras.tree.flatten(after_steps), strict=True):
+        assert np.abs(to_numpy(ours) - to_numpy(theirs)).max() < 1e-4
+
+
+@pytest.mark.parametrize("family", _SMALL)
+def test_state_keeps_its_shapes_and_rows_are_apart(family: str) -> None:
+    compiled = _compiled(family)
+    events = np.random.default_rng(1).integers(0, 390, (3, 120)).astype(np.int32)
+    first = compiled.network.initial_state(3)
+    late, after = compiled.stepped(events, to_device(first))
+    for before, now in zip(keras.tree.flatten(first), keras.tree.flatten(after), strict=True):
+        assert (before.shape, before.dtype, before.shape[0]) == (tuple(now.shape), to_numpy(now).dtype, 3)
+    # A row that begins anew beside others that go on, as a block of takes does.
+    early, after = compiled.stepped(events[:, :80], to_device(first))
+    mixed = keras.tree.map_structure(lambda a, b: np.concatenate([np.asarray(a)[:1], to_numpy(b)[1:]]), first, after)
+    logits, _ = compiled.stepped(np.concatenate([events[:1, :40], events[1:, 80:]]), mixed)
+    np.testing.assert_array_equal(logits[0], early[0, :40])
+    np.testing.assert_array_equal(logits[1:], late[1:, 80:])
+
+
+@pytest.mark.parametrize(
+    ("family", "reach"), [("conv1d", 3 * 5), ("wavenet", 1 + 2 + 4 + 8 + 16 + 1 + 2), ("transformer", 2 * 99)]
+)
+def test_an_event_beyond_the_reach_does_nothing(family: str, reach: int) -> None:
+    compiled = _compiled(family)
+    events = np.random.default_rng(1).integers(0, 390, (3, 600)).astype(np.int32)
+    other = events.copy()
+    other[:, 50] = (events[:, 50] + 100) % 390
+    ours, theirs = (to_numpy(compiled.sequence(compiled.weights, each, None)[0]) for each in (events, other))
+    differing = np.flatnonzero(np.abs(ours - theirs).max(axis=(0, 2)) > 0)
+    assert differing[0] == 50
+    assert differing[-1] <= 50 + reach
+    # What attention sees there may be too little to show.
+    assert family == "transformer" or differing[-1] == 50 + reach
+
+
+@pytest.mark.parametrize(("family", "cls"), [(name, cls) for name, cls in FAMILIES.items() if name != "tutorial"])
+def test_presets_grow(family: str, cls: type[EventSettings]) -> None:
+    sizes = [
+        parameter_count(parse_training_settings(family, {}, preset)) for preset in ("Starter", "Standard", "Large")
+    ]
+    assert sizes[0] < sizes[1] / 2 < sizes[2] / 4
+    assert sizes[0] < 1e6
+    small = parse_training_settings(family, _SMALL[family])
+    weights = initial_weights(small)
+    assert {name: array.shape for name, array in weights.items()} == weight_shapes(small)
+    assert all((initial_weights(small)[name] == array).all() for name, array in weights.items())

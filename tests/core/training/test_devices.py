@@ -1,0 +1,66 @@
+"""Several devices give the losses of one; what is trained under one library composes under the other."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.datasets.corpus import Corpus
+from core.modeling.backend import jit, to_device, to_numpy
+from core.modeling.checkpoints import Checkpoint
+from core.modeling.network import build_network
+from core.music.notes import Notes
+from core.sampling.composer import Composer
+from core.sampling.settings import TakeSettings
+
+pytestmark = pytest.mark.slow
+
+_PROGRAM = Path(__file__).with_name("train_on_devices.py")
+
+
+def _run(backend: str, folder: Path, *others: Path) -> dict[str, np.ndarray]:
+    environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, str(_PROGRAM), str(folder / "corpus"), str(folder), *map(str, others)]
+    subprocess.run(command, check=True, timeout=600, env=environment)
+    with np.load(folder / f"{backend}.npz") as arrays:
+        return dict(arrays)
+
+
+def test_two_devices_and_two_libraries_agree(tmp_path: Path, make_corpus: Callable[..., Corpus]) -> None:
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("JAX is not installed here: this test ran without it")
+    (tmp_path / "corpus").write_bytes(make_corpus(train=4, validation=2).to_bytes())
+    found = {"tensorflow": _run("tensorflow", tmp_path)}
+    tensorflow_model = tmp_path / "tensorflow.cadenza"
+    found["jax"] = _run("jax", tmp_path, tensorflow_model)
+    for library, arrays in found.items():
+        for family in ("lstm", "transformer"):
+            one, two = arrays[f"{family}-one"], arrays[f"{family}-two"]
+            assert one[7] < one[0], library
+            np.testing.assert_allclose(two[:8], one[:8], atol=1e-5, err_msg=f"{family} under {library}")
+            np.testing.assert_allclose(two[8], one[8], rtol=1e-3)
+    # The same numbers under both: the weights begin alike, and only rounding differs.
+    for family in ("lstm", "transformer"):
+        np.testing.assert_allclose(found["jax"][f"{family}-one"], found["tensorflow"][f"{family}-one"], rtol=1e-3)
+
+    # Trained under TensorFlow, composed under JAX; and the other way round, in this process.
+    assert found["jax"]["pitch"].size == 20
+    np.testing.assert_allclose(found["jax"]["logits"], _logits(tensorflow_model), atol=1e-4)
+    takes: dict[int, Notes] = {}
+    jax_model = Checkpoint.from_bytes((tmp_path / "jax.cadenza").read_bytes())
+    Composer(jax_model).compose([(1, 1.0)], TakeSettings(length=20), None, takes.__setitem__, lambda: False)
+    assert len(takes[0]) == 20
+
+
+def _logits(path: Path) -> np.ndarray:
+    model = Checkpoint.from_bytes(path.read_bytes())
+    events = np.random.default_rng(0).integers(0, 390, (1, 50)).astype(np.int32)
+    network = build_network(model.family_settings)
+    return to_numpy(jit(network.sequence)(to_device(model.weights), events, None)[0])
