@@ -17,7 +17,7 @@ from core.modeling.archive import pack, unpack
 from core.modeling.checkpoints import Checkpoint
 from core.music.notes import Notes
 
-LARGEST_PART_BYTES = 15 * 10**6
+_LARGEST_PART_BYTES = 15 * 10**6
 _LONGEST_GAP = 65_535
 
 
@@ -87,16 +87,16 @@ def unpack_corpus(data: bytes) -> Corpus:
         return Corpus(notes, offsets, arrays["splits"])
 
 
-def split_checkpoint(checkpoint: Checkpoint, folder: Path) -> list[Path]:
-    """Write a checkpoint into files of at most 15 MB, its weights as float16; older parts are removed."""
+def split_checkpoint(checkpoint: Checkpoint, folder: Path, largest_bytes: int = _LARGEST_PART_BYTES) -> list[Path]:
+    """Write a checkpoint into files of limited size, its weights as float16; older parts are removed."""
     document = {name: getattr(checkpoint, name) for name in ("family", "encoding", "settings", "figures")}
     data = pack(document, {name: array.astype(np.float16) for name, array in checkpoint.weights.items()})
     for old in folder.glob("weights-*.part"):
         old.unlink()
     paths = []
-    for number, at in enumerate(range(0, len(data), LARGEST_PART_BYTES)):
+    for number, at in enumerate(range(0, len(data), largest_bytes)):
         path = folder / f"weights-{number:02d}.part"
-        path.write_bytes(data[at : at + LARGEST_PART_BYTES])
+        path.write_bytes(data[at : at + largest_bytes])
         paths.append(path)
     return paths
 

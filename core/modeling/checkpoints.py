@@ -98,7 +98,10 @@ class Checkpoint:
             raise CheckpointError(f"This file is no checkpoint, or is damaged ({error}); upload it again.") from None
         if document.get("format") != FORMAT:
             found = str(document.get("format"))[:20]
-            raise CheckpointError(f"This checkpoint is of format {found}; this version reads format {FORMAT}.")
+            raise CheckpointError(
+                f"This checkpoint is of format {found}; this version reads format {FORMAT}. Use the version of Cadenza "
+                "that wrote it, or train it again."
+            )
         family, encoding, settings = (document.get(name) for name in ("family", "encoding", "settings"))
         figures = document.get("figures", {})
         if not isinstance(settings, dict) or not isinstance(figures, dict):

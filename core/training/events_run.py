@@ -69,6 +69,13 @@ class EventTraining:
             "phase": "train",  # or "interval" or "all" while such an evaluation is under way
             "last_figures": {},
         }
+        if self._step.devices > 1:
+            hooks.log(f"{self._step.devices} devices share each batch.")
+        if self._windows.longest < settings.window:
+            hooks.log(
+                f"The window of {settings.window} events is longer than every piece (the longest has "
+                f"{self._windows.longest}); the rest of each window is padding, so a shorter one trains faster."
+            )
         if resumed is None:
             self._trees = self._step.begin(fresh)
         else:

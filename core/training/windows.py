@@ -52,6 +52,9 @@ class EventWindows:
     window before the piece to half a window before its end, and then moved into the piece: so beginnings and ends are
     seen about as often as the middle. A piece shorter than the window is padded. Time stretch uses 5 factors evenly
     spread over 1 ± `settings.stretch`; each factor's streams are encoded when they are first drawn.
+
+    Attributes:
+        events: of all pieces together, unstretched; `longest`: of the longest piece.
     """
 
     def __init__(self, pieces: list[Notes], settings: EventSettings) -> None:
@@ -61,7 +64,9 @@ class EventWindows:
         count = _FACTORS if settings.stretch > 0 else 1
         self._factors = np.linspace(1 - settings.stretch, 1 + settings.stretch, count)
         self._streams: dict[int, tuple[NDArray[np.uint16], NDArray[np.int64]]] = {}
-        self.events = int(self._stream(count // 2)[1][-1])
+        offsets = self._stream(count // 2)[1]
+        self.events = int(offsets[-1])
+        self.longest = int(np.diff(offsets).max(initial=0))
 
     def batch(self, step: int) -> Batch:
         """The batch of step `step` (from 0)."""

@@ -112,7 +112,9 @@ def test_pieces_shorter_than_a_window_still_train(
     make_corpus: Callable[..., Corpus], make_hooks: Callable[..., object]
 ) -> None:
     settings = LstmSettings.parse({**_SMALL, "window": 2048, "steps": 2, "batch_size": 2})
-    result = train(settings, make_corpus(train=2, validation=1, notes=4), make_hooks())
+    hooks = make_hooks()
+    result = train(settings, make_corpus(train=2, validation=1, notes=4), hooks)
+    assert any("window of 2048 events is longer than every piece" in line for line in hooks.lines)
     assert np.isfinite(result.best.figures["held_out_nats_per_event"])
 
 

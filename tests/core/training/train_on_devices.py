@@ -24,14 +24,12 @@ from core.modeling.parallel import OneDevice, training_devices
 from core.sampling.composer import Composer
 from core.sampling.settings import TakeSettings
 from core.training.event_step import EventStep
-from core.training.run import SilentHooks, train
-from core.training.settings import EventSettings, LstmSettings, TransformerSettings
+from core.training.settings import TransformerSettings
 from core.training.windows import EventWindows
 
 _COMMON = {"steps": 20, "window": 48, "batch_size": 6, "learning_rate": 0.01, "warmup_steps": 3, "average": 0.9}
-_LSTM = LstmSettings.parse({**_COMMON, "embedding": 8, "units": 24, "dropout": 0.2})
-# No dropout here: each device draws its own masks from its own key.
-_TRANSFORMER = TransformerSettings.parse({**_COMMON, "units": 32, "layers": 2, "heads": 2, "context": 32})
+# No dropout: each device draws its own masks from its own key.
+_SETTINGS = TransformerSettings.parse({**_COMMON, "units": 32, "layers": 2, "heads": 2, "context": 32})
 
 
 def two_cpus() -> None:
@@ -43,29 +41,28 @@ def two_cpus() -> None:
         tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], virtual)
 
 
-def losses(settings: EventSettings, corpus: Corpus, *, alone: bool) -> list[float]:
-    """Of the first eight steps."""
-    devices = OneDevice() if alone else training_devices(settings.batch_size)
+def losses(corpus: Corpus, *, alone: bool) -> tuple[list[float], Checkpoint]:
+    """Of the first eight steps, and the model after them."""
+    devices = OneDevice() if alone else training_devices(_SETTINGS.batch_size)
     assert devices.count == (1 if alone else 2)
-    step = EventStep(build_network(settings), settings, devices)
-    windows = EventWindows(list(corpus.pieces("train")), settings)
-    trees, found = step.begin(initial_weights(settings)), []
+    step = EventStep(build_network(_SETTINGS), _SETTINGS, devices)
+    windows = EventWindows(list(corpus.pieces("train")), _SETTINGS)
+    trees, found = step.begin(initial_weights(_SETTINGS)), []
     for number in range(8):
         trees, loss = step.advance(trees, windows.batch(number), number)
         found.append(loss)
-    return [*found, float(np.abs(to_numpy(step.measured(trees)["output.kernel"])).sum())]
+    weights = {name: to_numpy(array) for name, array in step.measured(trees).items()}
+    return found, Checkpoint(_SETTINGS.family, _SETTINGS.encoding, _SETTINGS.model_dump(mode="json"), weights)
 
 
 if __name__ == "__main__":
     two_cpus()
     corpus, folder = Corpus.from_bytes(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2])
     backend = keras.backend.backend()
-    found = {
-        f"{settings.family}-{'one' if alone else 'two'}": losses(settings, corpus, alone=alone)
-        for settings in (_LSTM, _TRANSFORMER)
-        for alone in (True, False)
-    }
-    model = train(_TRANSFORMER, corpus, SilentHooks()).best
+    one, model = losses(corpus, alone=True)
+    two, other_model = losses(corpus, alone=False)
+    apart = max(np.abs(model.weights[name] - array).max() for name, array in other_model.weights.items())
+    found = {"one": one, "two": two, "apart": apart}
     (folder / f"{backend}.cadenza").write_bytes(model.to_bytes())
     for other in sys.argv[3:]:
         model = Checkpoint.from_bytes(Path(other).read_bytes())
