@@ -18,7 +18,7 @@ from core.services.jobs import retry_job
 from core.services.keeping import keep_model
 from core.services.models import delete_model
 from core.services.trainings import create_training
-from core.training import events_run
+from core.training import event_step
 from worker.tasks import training as task
 from worker.unit_context import Interrupt, UnitContext, UnitInterrupted
 
@@ -150,14 +150,14 @@ def test_a_cancelled_training_can_be_kept_and_taken_up_again(sqlite_workplace: A
 def test_a_loss_that_is_no_number_fails_with_advice(sqlite_workplace: Any, corpus: Corpus, monkeypatch: Any) -> None:
     number = queued(sqlite_workplace, corpus)
     context = sqlite_workplace.claim(Queue.TRAINING)
-    whole = events_run.to_numpy
+    whole = event_step.to_numpy
 
     def spoiled(value: Any) -> Any:
         array = whole(value)
         late = row_of(sqlite_workplace, number).best_key != ""
         return np.float32("nan") if array.ndim == 0 and late else array
 
-    monkeypatch.setattr(events_run, "to_numpy", spoiled)
+    monkeypatch.setattr(event_step, "to_numpy", spoiled)
     with pytest.raises(
         TrainingError, match=r"loss became nan at step 7\. The last good .* lower learning rate \(it is"
     ):
