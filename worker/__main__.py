@@ -12,7 +12,7 @@ from core.errors import CadenzaError
 from core.models.jobs import Queue
 from core.processes import take_lock
 from core.records.database import Database
-from core.records.schema import wait_until_current
+from core.records.revisions import wait_until_current
 from core.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

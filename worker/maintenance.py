@@ -25,7 +25,7 @@ from core.queue.recovery import Observer
 from core.queue.waiting import queue_counts
 from core.queue.yielding import Yielding
 from core.records.database import Database
-from core.records.schema import wait_until_current
+from core.records.revisions import wait_until_current
 from core.services.datasets import sweep_datasets
 from core.services.sweeping import EndedSweep, sweep
 from core.services.uploads import delete_stale

@@ -11,7 +11,7 @@ from core.artifacts import ArtifactStore
 from core.changes import redis_client
 from core.errors import CadenzaError
 from core.records.database import Database
-from core.records.schema import require_current
+from core.records.revisions import require_current
 from core.settings import Settings
 
 OK = "ok"

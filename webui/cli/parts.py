@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from webui.launcher.system import System
 
 _LOOK_SECONDS = 0.5
+_START_LOOK_SECONDS = 0.1
 
 
 @contextmanager
@@ -56,7 +57,7 @@ def _watch(system: System, ended: threading.Event) -> None:
     click.echo(f"Starting on the data in {system.settings.data_dir.absolute()}; logs are in {system.settings.log_dir}.")
     told_address = told_ready = False
     pids: dict[str, int] = {}
-    while not ended.wait(_LOOK_SECONDS):
+    while not ended.wait(_LOOK_SECONDS if told_address else _START_LOOK_SECONDS):
         if not system.is_supervised():
             click.echo("The supervisor died; everything is started again.")
             system.start()

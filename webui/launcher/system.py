@@ -136,6 +136,7 @@ class System:
             **os.environ,
             **fields,
             "CADENZA_DATA_DIR": str(self.settings.data_dir.absolute()),
+            "CADENZA_LAUNCHER_BEGAN": str(time.time()),
             "CADENZA_LAUNCHER_RUN": str(self.settings.run_dir),
             "CADENZA_LAUNCHER_FOLDER": str(Path.cwd()),
             "CADENZA_LAUNCHER_SOCKET": str(_supervisor_socket(self.settings)),

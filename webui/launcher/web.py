@@ -20,7 +20,7 @@ from core.errors import CadenzaError
 from core.logs import configure_logging
 from core.people.accounts import accounts_are_on
 from core.records.database import Database
-from core.records.schema import wait_until_current
+from core.records.revisions import wait_until_current
 from core.settings import Settings
 
 # Every open page that listens for changes holds a thread; threads are made only when needed.
@@ -86,7 +86,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "graceful_timeout": _GRACE_SECONDS,
             "loglevel": self._settings.log_level.lower(),
             "control_socket_disable": True,
-            "when_ready": self._tell_address,
+            "post_worker_init": self._tell_address,
             "child_exit": _forget_process,
         }
         for name, value in options.items():
@@ -97,7 +97,8 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
         return create_app(self._settings)
 
-    def _tell_address(self, _server: object) -> None:
+    def _tell_address(self, _worker: object) -> None:
+        # Told by the process that answers, once it has loaded: whoever reads it gets a page at once.
         path = address_file(self._settings)
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_suffix(".part")
