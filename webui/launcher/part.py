@@ -27,10 +27,10 @@ def main(name: str) -> None:
     if take_lock(run_dir / "parts" / f"{name}.lock") is None:
         sys.exit(f"the part {name} of this system runs already")
     os.chdir(os.environ["CADENZA_LAUNCHER_FOLDER"])  # where `up` was started: settings may hold relative paths
-    if name not in _FIRST:
+    commands = json.loads((run_dir / "parts.json").read_text())
+    if name not in _FIRST and "web" in commands:
         _wait_for_page(run_dir / "address")
-    command = json.loads((run_dir / "parts.json").read_text())[name]
-    os.execv(command[0], command)
+    os.execv(commands[name][0], commands[name])
 
 
 def _wait_for_page(address: Path) -> None:
