@@ -16,15 +16,14 @@ from core.records.database import Database
 
 TAKES_OF_LARGEST = 10_000
 """Takes of the first generation."""
-_GENERATIONS = 991
 _TAKES_OF_OTHERS = 1_000
 _SETTINGS = {"seeds": "0-9999", "length": 500, "temperature": 1.0, "program": 0}
 # One in a hundred failed, one in a thousand waits; the others have succeeded.
 _STATE = "CASE WHEN n % 1000 = 7 THEN 'queued' WHEN n % 100 = 3 THEN 'failed' ELSE 'succeeded' END"
 
 
-def fill(database: Database, jobs: int = 100_000) -> int:
-    """Make `jobs` jobs with a unit each, and a million takes in 991 generations; how many takes there are."""
+def fill(database: Database, jobs: int = 100_000, generations: int = 991) -> int:
+    """Make jobs with a unit each, and generations of 1,000 takes, the first of 10,000; how many takes there are."""
     with database.transaction() as session:
         moment = utc_now() - timedelta(days=30)
         session.add(
@@ -56,7 +55,7 @@ def fill(database: Database, jobs: int = 100_000) -> int:
         state = "CASE WHEN n % 1000 = 7 THEN 'waiting' WHEN n % 100 = 3 THEN 'failed' ELSE 'done' END"
         _multiply(session, "unit", jobs - 1, job_id="n + 1", state=state)
         _multiply(
-            session, "generation", _GENERATIONS - 1,
+            session, "generation", generations - 1,
             job_id="n + 1", name="'Compose ' || n", takes_total=str(_TAKES_OF_OTHERS), takes_done=str(_TAKES_OF_OTHERS),
         )  # fmt: skip
         varied = {
@@ -66,7 +65,7 @@ def fill(database: Database, jobs: int = 100_000) -> int:
             "defect": "CASE WHEN n % 97 = 1 THEN 'stuck' ELSE '' END",
         }  # fmt: skip
         _multiply(session, "take", TAKES_OF_LARGEST - 1, index="n", **varied)
-        others = (_GENERATIONS - 1) * _TAKES_OF_OTHERS
+        others = (generations - 1) * _TAKES_OF_OTHERS
         place = {"generation_id": f"2 + (n - 1) / {_TAKES_OF_OTHERS}", "index": f"(n - 1) % {_TAKES_OF_OTHERS}"}
         _multiply(session, "take", others, **place, **varied)
     return TAKES_OF_LARGEST + others
