@@ -49,7 +49,7 @@ class Generation(Base):
         Index("ix_generation_created_at", "created_at"),
         Index("ix_generation_owner", "owner"),
         Index("ix_generation_primer_key", "primer_key"),
-        Index("ix_generation_takes_done", "takes_done"),
+        Index("ix_generation_purpose_id_takes_done", "purpose", "id", "takes_done"),
         NEVER_REUSE_IDS,
     )
 
