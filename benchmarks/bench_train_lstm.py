@@ -35,7 +35,7 @@ def measure(options: Options) -> list[Row]:
         events = batch * WINDOW
         steps = max(2, _EVENTS_PER_RUN // events)
         with ExitStack() as stack:
-            sides: dict[str, Side] = {"ours": _our_side(options, batch, steps)}
+            sides: dict[str, Side] = {"ours": our_training(options, batch, steps)}
             for name in _PEERS:
                 if find_spec(name) is not None:
                     sides[name] = stack.enter_context(peer_process(f"{name}-training", batch, steps))
@@ -62,7 +62,8 @@ def _row(stage: str, name: str, timings: dict[str, Timing], limit: float) -> Row
     return row
 
 
-def _our_side(options: Options, batch: int, steps: int) -> Side:
+def our_training(options: Options, batch: int, steps: int, window: int = WINDOW) -> Side:
+    """Steps of our own training on some of the music, in events."""
     from core.training.events_run import EventTraining
     from core.training.hooks import SilentHooks
     from core.training.settings import LstmSettings
@@ -74,7 +75,7 @@ def _our_side(options: Options, batch: int, steps: int) -> Side:
         units=UNITS,
         layers=1,
         batch_size=batch,
-        window=WINDOW,
+        window=window,
         steps=1_000_000,
         learning_rate=RATE,
         weight_decay=DECAY,
@@ -86,7 +87,7 @@ def _our_side(options: Options, batch: int, steps: int) -> Side:
     def side() -> float:
         for _ in range(steps):
             training._advance()  # one step of the training's own loop, which alone can be run in turns
-        return float(steps * batch * WINDOW)
+        return float(steps * batch * window)
 
     return side
 

@@ -26,6 +26,12 @@ LISTENERS_MEMORY = "300 open pages listening for updates, memory of the web serv
 START_PAGE = "start: cadenza up to the first page"
 START_READY = "start: cadenza up to workers that have loaded Keras"
 
+GROWTH_TAKES = "a generation of 10,000 takes against 1,000, cost of each take"
+GROWTH_NOTES = "takes of 10,000 notes against 1,000, cost of each note"
+MEMORY = "a worker's memory over 200 generations"
+GPU_TRAIN = "on a GPU: train LSTM(512), batch 64 × 1,024"
+GPU_GENERATE = "on a GPU: generate with LSTM(512), 4,096 sequences"
+
 PROGRAMS: dict[str, tuple[str, ...]] = {
     "bench_read": (READ,),
     "bench_import": (IMPORT, IMPORT_TIME, IMPORT_MEMORY, IMPORT_LINEAR),
@@ -34,13 +40,13 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
     "bench_generate_tutorial": (GENERATE_TUTORIAL_1, GENERATE_TUTORIAL_256),
     "bench_generate_lstm": (GENERATE_LSTM_1, GENERATE_LSTM_64, GENERATE_LSTM_256),
     "bench_overhead": (OVERHEAD,),
+    "bench_growth": (GROWTH_TAKES, GROWTH_NOTES),
+    "bench_memory": (MEMORY,),
     "bench_tickets": (TAKE, TICKETS_SQLITE, TICKETS_POSTGRESQL),
     "bench_audio": (AUDIO,),
     "bench_pages": (PAGES,),
     "bench_listeners": (LISTENERS, LISTENERS_MEMORY),
+    "bench_gpu": (GPU_TRAIN, GPU_GENERATE),
     "bench_start": (START_PAGE, START_READY),
 }
 """Program to its stages."""
-
-UNWRITTEN: tuple[str, ...] = ()
-"""Stages that no program measures yet."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.harness import Row
-from benchmarks.stages import PROGRAMS, UNWRITTEN
+from benchmarks.stages import PROGRAMS
 
 _HEAD = (
     "| stage | ours | peer | ratio | physical limit | share | goal | met | measured |",
@@ -35,10 +35,9 @@ def to_markdown(machine: str, rows: Sequence[tuple[str, Row]]) -> str:
     ]
     measured = {row.stage for _, row in rows}
     missing = [stage for stages in PROGRAMS.values() for stage in stages if stage not in measured]
-    if missing or UNWRITTEN:
+    if missing:
         lines += ["## Not measured", ""]
         lines += [f"- {stage}" for stage in missing]
-        lines += [f"- {stage} (no program for it yet)" for stage in UNWRITTEN]
         lines.append("")
     lines += ["## Notes", ""]
     for _, row in rows:
