@@ -201,11 +201,9 @@ def _merge(parts: list[_Part], tempo_ticks: NDArray[np.int64], seconds_per_tick:
         velocity = np.concatenate([part.velocity for part in parts])
         order = np.argsort(onset, kind="stable")
         onset, end, pitch, velocity = onset[order], end[order], pitch[order], velocity[order]
-    together = onset[1:] == onset[:-1]
-    if together.any():  # only chords can be out of order now, so only they are sorted
-        in_chord = np.append(together, False)
-        in_chord[1:] |= together
-        rows = np.flatnonzero(in_chord)
+    together = np.flatnonzero(onset[1:] == onset[:-1])
+    if len(together):  # only chords can be out of order now, so only they are sorted
+        rows = np.union1d(together, together + 1)
         order = rows[np.argsort((onset[rows] << 7) | pitch[rows], kind="stable")]
         end[rows], pitch[rows], velocity[rows] = end[order], pitch[order], velocity[order]
     start_seconds = _to_seconds(onset, tempo_ticks, seconds_per_tick)
