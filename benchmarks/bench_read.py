@@ -68,13 +68,8 @@ def measure(options: Options) -> list[Row]:
                 _mido_notes(path)
             return float(few_notes)
 
-        def parser() -> float:
-            for path in paths:
-                for track in symusic.Score.from_midi(path.read_bytes()).tracks:
-                    track.notes.numpy()
-            return float(sum(notes))
-
-        sides: dict[str, Side] = {"ours": ours, "parser": parser, "pretty_midi": article, "mido": mido_loop}
+        sides: dict[str, Side] = {"ours": ours, "pretty_midi": article, "mido": mido_loop}
+        sides["parser"] = lambda: _parse_alone(paths)
         if find_spec("miditok") is not None:
             sides["miditok"] = _miditok_side(paths, sum(notes))
         timings = interleave(sides, options.repeats)
@@ -94,6 +89,17 @@ def _row(name: str, title: str, timings: dict[str, Timing]) -> Row:
     if name == "pretty_midi":
         row.goal, row.met = f"≥ {_GOAL} ×", (row.ratio or 0) >= _GOAL
     return row
+
+
+def _parse_alone(paths: list[Path]) -> float:
+    """What ours does first, and nothing else; how many notes there were."""
+    return float(
+        sum(
+            len(track.notes.numpy()["pitch"])
+            for path in paths
+            for track in symusic.Score.from_midi(path.read_bytes()).tracks
+        )
+    )
 
 
 def _article_notes(path: Path) -> dict[str, np.ndarray]:
