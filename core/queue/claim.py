@@ -66,7 +66,7 @@ _BEST_UNIT = text(
         FROM unit WHERE queue IN ('training', 'generation', 'light') AND state = 'running' GROUP BY owner
     ),
     next AS (
-        SELECT waiting.owner
+        SELECT waiting.owner, owner_turn.served
         FROM waiting
         LEFT JOIN running ON running.owner = waiting.owner
         LEFT JOIN owner_turn ON owner_turn.queue = :queue AND owner_turn.owner = waiting.owner
@@ -84,7 +84,9 @@ _BEST_UNIT = text(
         AND priority = (SELECT priority FROM top) AND owner = (SELECT owner FROM next)
         ORDER BY position, id LIMIT 1
     )
-    SELECT top.priority, best.id, best.job_id, best.owner FROM top LEFT JOIN best ON TRUE
+    SELECT top.priority, best.id, best.job_id, best.owner,
+        (SELECT served FROM next) = (SELECT max(served) FROM owner_turn WHERE queue = :queue) AS served_last
+    FROM top LEFT JOIN best ON TRUE
     """
 )
 # Above any priority that a job can have.
@@ -133,7 +135,8 @@ def claim(session: Session, queue: Queue, worker: str, locked: Job | None = None
             continue
         taken = _take(session, best, worker, locked)
         if taken is not None:
-            count_turn(session, queue, best.owner)
+            if not best.served_last:  # whose turn was the last comes last already
+                count_turn(session, queue, best.owner)
             return taken
     return None
 
