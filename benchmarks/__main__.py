@@ -39,6 +39,7 @@ def main() -> int:
     machine = describe_machine()
     kept = _read(options.results / "results.json", machine)
     failed = []
+    began = time.monotonic()
     for number, name in enumerate(chosen, start=1):
         print(f"[{number}/{len(chosen)}] {name}", file=sys.stderr, flush=True)
         started, others = time.monotonic(), OthersWatch()
@@ -52,6 +53,7 @@ def main() -> int:
         kept += [{"program": name, "date": date, "row": _noted(row, others.share())} for row in rows]
         _write(options.results, machine, kept)
     print(to_markdown(machine, [(entry["date"], Row(**entry["row"])) for entry in kept]))
+    print(f"{(time.monotonic() - began) / 60:.0f} minutes in all", file=sys.stderr)
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return len(failed)

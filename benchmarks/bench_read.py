@@ -71,12 +71,12 @@ def measure(options: Options) -> list[Row]:
         sides: dict[str, Side] = {"ours": ours, "pretty_midi": article, "mido": mido_loop}
         sides["parser"] = lambda: _parse_alone(paths)
         if find_spec("miditok") is not None:
-            sides["miditok"] = _miditok_side(paths, sum(notes))
+            sides["miditok"] = _miditok_side(few, few_notes)
         timings = interleave(sides, options.repeats)
     rows = [_row(name, title, timings) for name, title in _PEERS.items()]
     for row in rows:
         row.notes.append(f"{options.music.name}: {len(paths)} files, {sum(notes):,} notes")
-        row.notes.append(f"pretty_midi and mido read every {_SAMPLE}th of them, {few_notes:,} notes")
+        row.notes.append(f"the peers read every {_SAMPLE}th of them, {few_notes:,} notes")
     return rows
 
 
