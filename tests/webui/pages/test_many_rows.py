@@ -95,14 +95,14 @@ def test_the_number_of_queries_does_not_grow(filled: Database, app, client):
     used: Database = app.extensions["cadenza"].database
 
     def counts() -> dict[str, int]:
-        found = {}
-        for path in _PAGES:
+        found: dict[str, int] = {}
+        # Whether there are accounts is looked up again now and then, with whichever page comes: the fewest are its own.
+        for path in _PAGES * 2:
             with statements_of(used) as asked:
                 client.get(path)
-            found[path] = len(asked)
+            found[path] = min(len(asked), found.get(path, len(asked)))
         return found
 
-    client.get("/")
     before = counts()
     with filled.transaction() as session:
         add_jobs(session, 1000)
