@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 from core.processes import end_with_parent, take_lock
 
@@ -21,7 +23,27 @@ def main(config: str) -> None:
         warnings.simplefilter("ignore")  # it warns a root user about itself on every start
         from supervisor import supervisord
 
+        survive_a_full_disk()
         supervisord.main(["-c", config, "-n"])
+
+
+def survive_a_full_disk() -> None:
+    """Let supervisor's logs lose lines while the disk is full; by itself it would end then, and all parts with it."""
+    from supervisor import loggers
+
+    emit = loggers.RotatingFileHandler.emit
+
+    def emit_if_possible(handler: Any, record: Any) -> None:
+        try:
+            emit(handler, record)
+        except (OSError, ValueError):
+            # A rollover that fails half way leaves the log closed.
+            with contextlib.suppress(OSError):
+                handler.stream = Path(handler.baseFilename).open("ab")  # noqa: SIM115  # supervisor closes it
+
+    loggers.RotatingFileHandler.emit = emit_if_possible
+    # It would tell of the failure on a stream that most often lies on the same disk.
+    loggers.Handler.handleError = lambda _handler: None
 
 
 if __name__ == "__main__":
