@@ -10,7 +10,7 @@ from html import escape
 _Place = Callable[[float, float], tuple[float, float]]
 
 _WIDTH, _HEIGHT = 420, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 36, 48
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 28, 36, 48
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         # Told by the process that answers, once it has loaded: whoever reads it gets a page at once.
         path = address_file(self._settings)
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_suffix(".part")
+        aside = path.with_suffix(f".{os.getpid()}.part")  # several processes may tell it at once
         aside.write_text(self._address)
         aside.replace(path)
 
