@@ -17,14 +17,15 @@ _FOREVER = 365 * 86400
 # Only these icons of Bootstrap's 2,000 go into the sprite; `icon` refuses any other name.
 ICONS = (
     "activity", "arrow-clockwise", "arrow-repeat", "box-arrow-in-right", "box-arrow-right", "boxes",
-    "check-circle-fill", "check-lg", "chevron-down", "chevron-left", "chevron-right", "chevron-up", "circle",
-    "circle-half", "clipboard", "clock-history", "cloud-arrow-up", "collection-play", "database", "dice-5", "download",
-    "exclamation-octagon", "exclamation-triangle", "exclamation-triangle-fill", "file-earmark-music",
-    "file-earmark-zip", "filetype-mp3", "filetype-wav", "fingerprint", "folder-plus", "graph-up", "hourglass-split",
-    "house", "info-circle", "journal-text", "key", "link-45deg", "list", "list-task", "pause-circle", "pause-fill",
-    "pencil", "people", "person", "play-circle", "play-fill", "plus-lg", "question-circle", "search", "slash-circle",
-    "soundwave", "speedometer2", "star", "star-fill", "stars", "stop-circle", "trash3", "upload", "volume-up-fill",
-    "x-lg", "zoom-in", "zoom-out",
+    "check-circle-fill", "check-lg", "chevron-double-down", "chevron-double-up", "chevron-down", "chevron-left",
+    "chevron-right", "chevron-up", "circle", "circle-half", "clipboard", "clock-history", "cloud-arrow-up",
+    "collection-play", "cpu", "database", "dice-5", "download", "exclamation-octagon", "exclamation-triangle",
+    "exclamation-triangle-fill", "file-earmark-music", "file-earmark-zip", "filetype-mp3", "filetype-wav",
+    "fingerprint", "folder-plus", "graph-up", "grip-vertical", "hourglass-split", "house", "info-circle",
+    "journal-text", "key", "link-45deg", "list", "list-ol", "list-task", "pause-circle", "pause-fill", "pencil",
+    "people", "person", "play-circle", "play-fill", "plus-lg", "question-circle", "search", "skip-start",
+    "slash-circle", "sliders", "soundwave", "speedometer2", "star", "star-fill", "stars", "stop-circle", "trash3",
+    "upload", "volume-up-fill", "x-lg", "zoom-in", "zoom-out",
 )  # fmt: skip
 
 

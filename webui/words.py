@@ -65,6 +65,15 @@ def duration(seconds: float | None) -> str:
     return f"{whole} s"
 
 
+def rough(seconds: float) -> str:
+    """A time that is estimated: `40 s`, `5 min`, `3 h`, `2 d`, in no more digits than it deserves."""
+    for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
+        if seconds >= 1.5 * size:
+            amount = seconds / size
+            return f"{amount:.1f} {unit}" if amount < 3 and unit != "min" else f"{amount:.0f} {unit}"
+    return f"{max(seconds, 1):.0f} s" if seconds < 10 else f"{round(seconds, -1):.0f} s"
+
+
 def clock(seconds: float) -> str:
     """`0:07`, `3:20`, `1:02:03`, as players show time."""
     whole = round(seconds)
@@ -96,6 +105,7 @@ FILTERS = {
     "compact": compact,
     "byte_size": byte_size,
     "duration": duration,
+    "rough": rough,
     "clock": clock,
     "ago": ago,
     "plural": plural,

@@ -17,10 +17,10 @@ from core.models.jobs import Job, JobKind
 from core.models.workers import WorkerState
 from core.queue import lifecycle
 from core.queue.claim import Claim, claim, settle_after_claim
-from core.queue.limits import is_gpu, record_gpu_use
 from core.queue.recovery import lose
 from core.queue.tallies import Outcome as Ending
 from core.queue.tallies import Tallies
+from core.queue.usage import is_gpu, record_gpu_use
 from core.queue.yielding import yield_turn
 from core.records.database import Database
 from core.settings import Settings

@@ -18,9 +18,9 @@ from core.models.base import utc_now
 from core.models.jobs import Job, JobKind, Queue, Unit, UnitState
 from core.models.workers import Worker, WorkerState
 from core.queue.lifecycle import fail, give_back, lock_job_of
-from core.queue.limits import GPU_QUEUES, add_gpu_seconds, is_gpu
 from core.queue.logs import log
 from core.queue.tallies import Outcome, Tallies, store_tallies
+from core.queue.usage import GPU_QUEUES, add_gpu_seconds, is_gpu
 from core.records.database import Database, announce
 
 _K = TypeVar("_K", int, str)

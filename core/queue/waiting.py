@@ -11,7 +11,8 @@ from core.models.base import utc_now
 from core.models.jobs import Job, JobState, OwnerTurn, Queue, Unit, UnitState
 from core.models.queues import QueueControl
 from core.models.workers import Worker, WorkerState
-from core.queue.limits import count_running, gpu_hours, gpu_sentence, limits_of
+from core.queue.limits import gpu_sentence, limits_of
+from core.queue.usage import count_running, gpu_hours
 
 # Beyond this many the exact number helps nobody.
 _MOST_COUNTED = 1000
@@ -100,7 +101,7 @@ def _why_held_back(session: Session, job: Job) -> str:
         return f"{job.owner} runs {running:,} of at most {limits.running_units:,} units at a time"
     turn = session.get(OwnerTurn, (job.queue, job.owner))
     if turn is not None and turn.blocked and limits.gpu_hours_week is not None:
-        hours, free_at = gpu_hours(session, job.owner)
+        hours, free_at = gpu_hours(session, [job.owner])[job.owner]
         return gpu_sentence(job.owner, hours, limits.gpu_hours_week, free_at).rstrip(".")
     return ""
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from core.models.datasets import Dataset, Piece
 from core.models.jobs import Queue
 from core.models.workers import Worker, WorkerState
-from core.training.estimate import estimate_seconds
+from core.training.estimate import estimate_seconds, training_flops
 from core.training.settings import FamilySettings, TutorialSettings
 
 # What large float32 products reach on the GPUs that teams have; only the order of size matters here.
@@ -24,6 +24,11 @@ _REPEATS = 3
 def estimate_training(session: Session, dataset: Dataset, settings: FamilySettings) -> float:
     """Likely seconds of a training on the worker that would take it, early stopping left out."""
     return estimate_seconds(settings, _amounts(session, dataset, settings), _gflops(session))
+
+
+def training_work(session: Session, dataset: Dataset, settings: FamilySettings) -> float:
+    """The amount of a training's work, 10^9 operations: what times are measured against."""
+    return max(training_flops(settings, _amounts(session, dataset, settings)) / 1e9, 1.0)
 
 
 def _amounts(session: Session, dataset: Dataset, settings: FamilySettings) -> dict[str, float]:

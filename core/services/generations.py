@@ -52,7 +52,8 @@ def create_generation(
     generation = plan_generation(
         session, store, model_id=model_id, values=values, primer=primer, name=name, owner=owner
     )
-    total, tile = generation.takes_total, tile_size(GenerationSettings.model_validate(generation.settings))
+    settings = GenerationSettings.model_validate(generation.settings)
+    total, tile = generation.takes_total, tile_size(settings)
     job = enqueue(
         session,
         kind=JobKind.GENERATION,
@@ -64,6 +65,7 @@ def create_generation(
             for first in range(0, total, tile)
         ],
         request={"subject": "generation", "subject_id": generation.id, "model_id": model_id},
+        work=total * notes_of(settings),
         progress_total=total,
         progress_unit="takes",
     )
@@ -124,9 +126,14 @@ def plan_generation(
 
 def tile_size(settings: TakeSettings) -> int:
     """How many takes one unit makes: whole blocks, about `_TILE_NOTES` notes, at most `_LARGEST_TILE`."""
-    notes = settings.length if settings.length_unit == "notes" else settings.length * _ASSUMED_NOTES_PER_SECOND
-    blocks = int(_TILE_NOTES / max(notes, 1.0) / _BLOCK)
+    blocks = int(_TILE_NOTES / notes_of(settings) / _BLOCK)
     return min(max(blocks, 1) * _BLOCK, _LARGEST_TILE)
+
+
+def notes_of(settings: TakeSettings) -> float:
+    """About how many notes a take has, at least 1."""
+    notes = settings.length if settings.length_unit == "notes" else settings.length * _ASSUMED_NOTES_PER_SECOND
+    return max(float(notes), 1.0)
 
 
 def more_like(session: Session, store: ArtifactStore, take_id: int, count: int = 8, owner: str = "local") -> Generation:

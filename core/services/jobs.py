@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from core.errors import ConflictError, InputError, NotFoundError
+from core.errors import ConflictError, NotFoundError
 from core.models.datasets import Dataset
 from core.models.evaluations import Evaluation
 from core.models.generations import Generation, Take
-from core.models.jobs import Job, JobKind, JobLog, JobState, Unit, UnitState
+from core.models.jobs import Job, JobLog, JobState, Unit, UnitState
 from core.models.trainings import Training
 from core.people.sight import sight_of
 from core.queue.control import locked_job
 from core.queue.enqueue import enqueue
 from core.records.database import announce
+from core.services.job_filters import JobFilter
 from core.services.models import model_for
 from core.services.paging import Page, fetch_page
-from core.services.rows import kept, locked, storable
+from core.services.rows import kept, locked
 
 
 def find_jobs(
@@ -27,34 +28,23 @@ def find_jobs(
     *,
     state: str = "",
     kind: str = "",
+    queue: str = "",
     owner: str = "",
     search: str = "",
     page: int = 1,
     per_page: int = 50,
 ) -> Page[Job]:
-    """Jobs that fit the filters, the newest first. `state` may also be "active" (queued or running) or "paused".
+    """Jobs that fit the filters of a `JobFilter`, the newest first.
 
     Raises:
-        InputError: an unknown state or kind.
+        InputError: an unknown state, kind or queue.
     """
-    statement: Select[Job] = select(Job)
-    if state == "active":
-        statement = statement.where(Job.state.in_([JobState.QUEUED, JobState.RUNNING]))
-    elif state == "paused":
-        statement = statement.where(Job.paused, Job.state == JobState.QUEUED)
-    elif state:
-        statement = statement.where(Job.state == _member(JobState, "state", state, ("active", "paused")))
-    if kind:
-        statement = statement.where(Job.kind == _member(JobKind, "kind", kind))
-    if owner:
-        statement = statement.where(Job.owner == owner)
+    found = JobFilter(state, kind, queue, owner, search).apply(select(Job))
     sight = sight_of(session)
     if sight is not None and (owner or search.strip()):
         # Rows without words must not be found by their words.
-        statement = statement.where(Job.owner == sight.name)
-    if words := storable(search).strip():
-        statement = statement.where(Job.title.icontains(words, autoescape=True))
-    return fetch_page(session, statement.order_by(Job.id.desc()), page=page, per_page=per_page)
+        found = found.where(Job.owner == sight.name)
+    return fetch_page(session, found.order_by(Job.id.desc()), page=page, per_page=per_page)
 
 
 def get_job(session: Session, job_id: int) -> Job:
@@ -98,14 +88,16 @@ def retry_job(session: Session, job_id: int) -> Job:
     if again is not None:
         raise ConflictError(f"Job {job.id} was tried again already, as job {again}.")
     progress_done = _lock_subject(session, job)
-    unfinished = select(Unit.payload).where(Unit.job_id == job.id, Unit.state != UnitState.DONE).order_by(Unit.index)
+    unfinished = select(Unit).where(Unit.job_id == job.id, Unit.state != UnitState.DONE).order_by(Unit.index)
+    units = session.scalars(unfinished).all()
     new = enqueue(
         session,
         kind=job.kind,
         queue=job.queue,
         title=job.title,
         owner=job.owner,
-        payloads=list(session.scalars(unfinished)),
+        payloads=[unit.payload for unit in units],
+        work=sum(unit.work for unit in units),
         request=job.request,
         priority=job.priority,
         progress_total=job.progress_total,
@@ -151,13 +143,3 @@ def _lock_subject(session: Session, job: Job) -> float:
     if kind in tables and locked(session, tables[kind], number) is None:
         raise gone
     return 0.0
-
-
-def _member(
-    cls: type[JobState] | type[JobKind], field: str, value: str, more: tuple[str, ...] = ()
-) -> JobState | JobKind:
-    try:
-        return cls(value)
-    except ValueError:
-        allowed = ", ".join([member.value for member in cls] + list(more))
-        raise InputError.of(field, f"{field}: {value!r} is unknown; allowed are {allowed}.") from None

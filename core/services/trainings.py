@@ -14,6 +14,7 @@ from core.models.datasets import Dataset
 from core.models.jobs import JobKind, Queue
 from core.models.trainings import Training, TrainingPoint
 from core.queue.enqueue import enqueue
+from core.services.estimates import training_work
 from core.services.paging import Page, fetch_page
 from core.services.rows import kept, storable
 from core.training.settings import FamilySettings, parse_training_settings
@@ -75,7 +76,13 @@ def create_training(
         title=title,
         owner=owner,
         payloads=[{"training_id": training.id}],
-        request={"subject": "training", "subject_id": training.id, "dataset_id": dataset.id},
+        request={
+            "subject": "training",
+            "subject_id": training.id,
+            "dataset_id": dataset.id,
+            "rate_key": f"{family} {preset}",
+        },
+        work=training_work(session, dataset, settings) if isinstance(settings, FamilySettings) else 1.0,
         progress_unit="steps",
     )
     training.job_id = job.id

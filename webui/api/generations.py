@@ -23,6 +23,7 @@ from webui.api.schemas.generations import (
 from webui.context import current_services
 from webui.identity import current_actor
 from webui.row_numbers import LARGEST_NUMBER
+from webui.submission import checked_placement
 from webui.takes_zip import stream_takes
 
 _ZIP = "application/zip"
@@ -47,6 +48,7 @@ def create_generation(json_data: GenerationInput) -> Created:
     """Compose: queue one take per seed and temperature."""
     services = current_services()
     primer = PrimerChoice.parse(json_data.primer)
+    place = checked_placement(json_data.priority, json_data.start_at)
     with services.database.transaction() as session:
         generation = service.create_generation(
             session,
@@ -57,7 +59,9 @@ def create_generation(json_data: GenerationInput) -> Created:
             name=json_data.name,
             owner=current_actor().name,
         )
-        answer, job = GenerationOutput.of(generation), generation.job
+        job = generation.job
+        place.apply(session, job)
+        answer = GenerationOutput.of(generation)
     tell_workers(job)
     return answer, 202, location("generations", generation.id)
 

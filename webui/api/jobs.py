@@ -8,11 +8,13 @@ from sqlalchemy.orm import Session
 
 from core.models.jobs import Job
 from core.queue import control
+from core.queue.estimates import forecasts
 from core.queue.waiting import why_waiting
 from core.services import jobs as service
 from webui.api.answers import location, tell_workers
 from webui.api.blueprint import api
 from webui.api.schemas.jobs import (
+    ForecastOutput,
     JobDetail,
     JobListing,
     JobLogOutput,
@@ -41,7 +43,7 @@ def list_jobs(query_data: JobsQuery) -> JobListing:
 def get_job(job_id: int) -> JobDetail:
     """Show a job with its units, why it waits and why it failed."""
     with current_services().database.reading() as session:
-        return _detail(session, service.get_job(session, job_id))
+        return detail(session, service.get_job(session, job_id))
 
 
 @api.get("/jobs/<number:job_id>/log")
@@ -60,7 +62,7 @@ def get_job_log(job_id: int, query_data: JobLogQuery) -> JobLogOutput:
 @api.doc(responses=[409])
 def cancel_job(job_id: int) -> JobDetail:
     """Cancel a job; what it made so far stays."""
-    return _controlled(job_id, control.cancel)
+    return controlled(job_id, control.cancel)
 
 
 @api.post("/jobs/<number:job_id>/pause")
@@ -68,7 +70,7 @@ def cancel_job(job_id: int) -> JobDetail:
 @api.doc(responses=[409])
 def pause_job(job_id: int) -> JobDetail:
     """Pause a job; a training writes a resume point and frees its device."""
-    return _controlled(job_id, control.pause)
+    return controlled(job_id, control.pause)
 
 
 @api.post("/jobs/<number:job_id>/resume")
@@ -76,7 +78,7 @@ def pause_job(job_id: int) -> JobDetail:
 @api.doc(responses=[409])
 def resume_job(job_id: int) -> JobDetail:
     """Let a paused job wait for its turn again."""
-    return _controlled(job_id, control.resume)
+    return controlled(job_id, control.resume)
 
 
 @api.post("/jobs/<number:job_id>/retry")
@@ -86,25 +88,35 @@ def retry_job(job_id: int) -> tuple[JobDetail, int, dict[str, str]]:
     """Queue a failed or cancelled job once more, as a new job that goes on where it stopped."""
     with current_services().database.transaction() as session:
         job = service.retry_job(session, job_id)
-        answer = _detail(session, job)
+        answer = detail(session, job)
     tell_workers(job)
     return answer, 202, location("jobs", job.id)
 
 
-def _controlled(job_id: int, action: Callable[[Session, int], Job]) -> JobDetail:
+def controlled(job_id: int, action: Callable[[Session, int], Job]) -> JobDetail:
+    """Do something to a job and show it; its workers are told when it may run now."""
     with current_services().database.transaction() as session:
         job = action(session, job_id)
         session.flush()
-        answer = _detail(session, job)
-    if not job.state.is_final and not job.paused:
+        answer = detail(session, job)
+    if not job.state.is_final and not job.paused and job.not_before is None:
         tell_workers(job)
     return answer
 
 
-def _detail(session: Session, job: Job) -> JobDetail:
+def _forecast(session: Session, job: Job) -> ForecastOutput | None:
+    if job.state.is_final:
+        return None
+    found = forecasts(session, job.queue).get(job.id)
+    return None if found is None else ForecastOutput.of(found)
+
+
+def detail(session: Session, job: Job) -> JobDetail:
+    """A job as its page shows it."""
     return JobDetail(
         **job_values(job),
         error_trace=job.error_trace,
         why_waiting=why_waiting(session, job),
+        forecast=_forecast(session, job),
         units=[UnitOutput.of(unit) for unit in service.job_units(session, job.id)],
     )

@@ -9,6 +9,7 @@ from core.models.datasets import Dataset
 from core.models.generations import Generation
 from core.models.trainings import Model
 from core.models.workers import Worker, WorkerState
+from core.queue.queues import queue_controls
 from core.queue.waiting import queue_counts
 from core.services.jobs import find_jobs
 from webui.api.blueprint import api
@@ -28,6 +29,7 @@ def get_overview() -> OverviewOutput:
     with services.database.reading() as session:
         tables = (Dataset, Model, Generation)
         datasets, models, generations = (session.scalar(select(func.count(table.id))) or 0 for table in tables)
+        controls = queue_controls(session)
         workers = session.scalars(select(Worker).where(Worker.state != WorkerState.GONE).order_by(Worker.name))
         return OverviewOutput(
             version=core.__version__,
@@ -38,6 +40,7 @@ def get_overview() -> OverviewOutput:
                     held=counts.held,
                     running=counts.running,
                     workers=counts.workers,
+                    paused=controls[name].paused,
                 )
                 for name, counts in queue_counts(session).items()
             ],

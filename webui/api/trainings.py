@@ -24,6 +24,7 @@ from webui.api.schemas.trainings import (
 )
 from webui.context import current_services
 from webui.identity import current_actor
+from webui.submission import checked_placement
 
 
 @api.get("/trainings")
@@ -42,6 +43,7 @@ def list_trainings(query_data: PageQuery) -> TrainingListing:
 @api.doc(responses=[409])
 def create_training(json_data: TrainingInput) -> tuple[TrainingOutput, int, dict[str, str]]:
     """Train a model on a dataset: queue the job."""
+    place = checked_placement(json_data.priority, json_data.start_at)
     with current_services().database.transaction() as session:
         training = service.create_training(
             session,
@@ -52,8 +54,9 @@ def create_training(json_data: TrainingInput) -> tuple[TrainingOutput, int, dict
             name=json_data.name,
             owner=current_actor().name,
         )
-        answer = TrainingOutput.of(training)
         job = training.job
+        place.apply(session, job)
+        answer = TrainingOutput.of(training)
     tell_workers(job)
     return answer, 202, location("trainings", training.id)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from webui.cli.options import api_client, json_option, page_options, wait_option
+from webui.cli.options import api_client, json_option, page_options, place_options, wait_option
 
 if TYPE_CHECKING:
     from webui.cli.client import ApiClient
@@ -32,12 +32,14 @@ _FORMATS = click.Choice(["mid", "wav", "mp3"])
 @click.option("--name", default="", help="What the generation is called.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Save each take here as it finishes.")
 @click.option("--format", "extension", type=_FORMATS, default="mid", show_default=True, help="What --out saves.")
+@place_options
 @wait_option
 @api_client
 def generate(client: ApiClient, model: str, name: str, wait: bool, **chosen: Any) -> None:
     """Compose takes: one for each seed and temperature."""
     out, extension = chosen.pop("out"), chosen.pop("extension")
-    values = {"model": model, "name": name, "primer": _primer(client, chosen), "settings": _settings(chosen)}
+    place = {name: chosen.pop(name) for name in ("priority", "start_at")}
+    values = {"model": model, "name": name, "primer": _primer(client, chosen), "settings": _settings(chosen), **place}
     _follow(client, client.send("POST", "/generations", values), wait, out, extension)
 
 

@@ -1,4 +1,4 @@
-"""`cadenza jobs`, `job`, `cancel`, `pause`, `resume` and `retry`."""
+"""`cadenza jobs`, `job`, `cancel`, `pause`, `resume`, `retry` and `resubmit`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from webui.cli.numbers import number_in_path
-from webui.cli.options import api_client, json_option, page_options, wait_option
+from webui.cli.options import api_client, json_option, page_options, settings_of, wait_option
 from webui.cli.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _LINES = 1_000
 
 
 @click.command()
-@click.option("--state", default="", help="queued, running, succeeded, failed, cancelled, active or paused.")
+@click.option("--state", default="", help="queued, running, succeeded, failed, cancelled, active, paused or scheduled.")
 @click.option("--kind", default="", help="import, training, generation, evaluation or audio.")
 @click.option("--search", default="", help="Only those whose title contains this text.")
 @page_options
@@ -65,11 +65,27 @@ def job(client: ApiClient, job_id: str, show_log: bool, follow: bool, as_json: b
 
 
 @click.command()
-@click.argument("job_ids", nargs=-1, required=True, metavar="ID...")
+@click.argument("job_ids", nargs=-1, metavar="[ID]...")
+@click.option("--all", "everything", is_flag=True, help="All that wait or run and fit the other options.")
+@click.option("--state", default="", help="queued, running, paused or scheduled.")
+@click.option("--kind", default="", help="import, training, generation, evaluation or audio.")
+@click.option("--owner", default="", help="Only this person's.")
+@click.option("--search", default="", help="Only those whose title contains this text.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @api_client
-def cancel(client: ApiClient, job_ids: tuple[str, ...]) -> None:
-    """Cancel jobs; what they made so far stays."""
-    _act_on_all(client, job_ids, "cancel")
+def cancel(client: ApiClient, job_ids: tuple[str, ...], everything: bool, yes: bool, **which: str) -> None:
+    """Cancel jobs, or with --all many at once; what they made so far stays."""
+    if bool(job_ids) == everything:
+        raise click.UsageError("Give either numbers of jobs, or --all with what they have in common.")
+    if job_ids:
+        _act_on_all(client, job_ids, "cancel")
+        return
+    count = client.get("/jobs", **{**which, "state": which["state"] or "active"})["total"]
+    if not count or not (yes or click.confirm(f"Cancel {count:,} jobs?")):
+        click.echo("No job was cancelled.")
+        return
+    cancelled = client.send("POST", "/jobs/cancel", {**which, "most": count})["jobs"]
+    click.echo(f"{len(cancelled):,} jobs cancelled")
 
 
 @click.command()
@@ -89,17 +105,55 @@ def resume(client: ApiClient, job_ids: tuple[str, ...]) -> None:
 
 
 @click.command()
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", default="", metavar="[ID]")
+@click.option("--failed", is_flag=True, help="All jobs that failed and were not tried again.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @wait_option
 @api_client
-def retry(client: ApiClient, job_id: str, wait: bool) -> None:
+def retry(client: ApiClient, job_id: str, failed: bool, yes: bool, wait: bool) -> None:
     """Try a failed or cancelled job again, as a new job that goes on where it stopped."""
+    if bool(job_id) == failed:
+        raise click.UsageError("Give either the number of a job, or --failed for all that failed.")
+    if failed:
+        _retry_failed(client, yes)
+        return
     again = client.send("POST", f"/jobs/{number_in_path(job_id, 'job')}/retry")
     click.echo(f"job {again['id']}: {again['title']}")
     if wait:
         from webui.cli.following import wait_for_job
 
         wait_for_job(client, again["id"])
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="A setting that differs; repeatable.")
+@click.option("--name", default="", help="What the new one is called.")
+@click.option("--cancel", "cancel_old", is_flag=True, help="Cancel the old job if it still waits or runs.")
+@wait_option
+@api_client
+def resubmit(client: ApiClient, job_id: str, pairs: tuple[str, ...], name: str, cancel_old: bool, wait: bool) -> None:
+    """Submit a generation or training again, with some settings changed."""
+    values = {"settings": settings_of(pairs), "name": name, "cancel": cancel_old}
+    made = client.send("POST", f"/jobs/{number_in_path(job_id, 'job')}/resubmit", values)
+    click.echo(f"job {made['id']}: {made['title']}")
+    if wait:
+        from webui.cli.following import wait_for_job
+
+        wait_for_job(client, made["id"])
+
+
+def _retry_failed(client: ApiClient, yes: bool) -> None:
+    count = client.get("/jobs", state="failed", per_page=1)["total"]
+    if not count or not (yes or click.confirm(f"Try up to {count:,} failed jobs again?")):
+        click.echo("No job was tried again.")
+        return
+    answer = client.send("POST", "/jobs/retry", {"most": count})
+    click.echo(f"{len(answer['jobs']):,} jobs tried again")
+    for sentence in answer["refusals"]:
+        click.echo(sentence, err=True)
+    if answer["refusals"]:
+        raise SystemExit(1)
 
 
 def _act_on_all(client: ApiClient, job_ids: tuple[str, ...], action: str) -> None:

@@ -35,6 +35,14 @@ def wait_option(command: Command) -> Command:
     return click.option("--wait", is_flag=True, help="Show the progress until it has ended.")(command)
 
 
+def place_options(command: Command) -> Command:
+    """Add `--priority` and `--start-at`."""
+    start_at = click.option("--start-at", default="", metavar="TIME", help="Not before it, such as 2026-12-24T18:00Z.")
+    levels = click.Choice(["low", "normal", "high"])
+    priority = click.option("--priority", type=levels, default="normal", show_default=True, help="high needs a right.")
+    return priority(start_at(command))
+
+
 def page_options(command: Command) -> Command:
     """Add `--page` and `--per-page`."""
     command = click.option("--per-page", default="50", show_default=True, metavar="N", help="Lines on a page.")(command)

@@ -1,4 +1,4 @@
-"""`cadenza up`, `web`, `worker`, `maintenance` and `db`: starting the parts and preparing the database."""
+"""`cadenza up`, `web`, `maintenance` and `db`: starting the parts and preparing the database."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def sentences() -> Iterator[None]:
 
 
 @click.command()
-def up() -> None:
+@click.option("--paused", is_flag=True, help="Come up with all queues paused, to look before anything runs.")
+def up(paused: bool) -> None:
     """Start all parts on this machine, and keep them running until Ctrl-C."""
     from core.settings import Settings
     from webui.launcher.system import prepared_system
@@ -42,7 +43,7 @@ def up() -> None:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: ended.set())
-    with sentences(), prepared_system(Settings(), tell=click.echo) as system:
+    with sentences(), prepared_system(Settings(), tell=click.echo, paused=paused) as system:
         system.start()
         _watch(system, ended)
         click.echo("Stopping …")
@@ -79,22 +80,13 @@ def _watch(system: System, ended: threading.Event) -> None:
 @click.command()
 def web() -> None:
     """Run the web server alone."""
-    _become("webui.launcher.web")
-
-
-@click.command()
-@click.option("--queue", "queues", multiple=True, required=True, metavar="QUEUE", help="training, generation or light.")
-@click.option("--name", default="", help="A name that no other worker has.")
-def worker(queues: tuple[str, ...], name: str) -> None:
-    """Run one worker; give --queue several times to serve several."""
-    named = ["--name", name] if name else []
-    _become("worker", *(word for queue in queues for word in ("--queue", queue)), *named)
+    become("webui.launcher.web")
 
 
 @click.command()
 def maintenance() -> None:
     """Run the process that brings back lost work; one for each installation."""
-    _become("worker.maintenance")
+    become("worker.maintenance")
 
 
 @click.group()
@@ -152,6 +144,7 @@ def _settings() -> Settings:
     return Settings()
 
 
-def _become(module: str, *arguments: str) -> NoReturn:
+def become(module: str, *arguments: str) -> NoReturn:
+    """Run a part of the system in the place of this process."""
     # The program takes this process's place: signals reach it directly, and nothing of the command line stays loaded.
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])

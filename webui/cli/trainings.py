@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from webui.cli.options import api_client, settings_of, wait_option
+from webui.cli.options import api_client, place_options, settings_of, wait_option
 
 if TYPE_CHECKING:
     from webui.cli.client import ApiClient
@@ -18,15 +18,14 @@ if TYPE_CHECKING:
 @click.option("--preset", default="", metavar="NAME", help="A preset of the family, such as Starter.")
 @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="A setting, such as units=512; repeatable.")
 @click.option("--name", default="", help="What the training and its model are called.")
+@place_options
 @wait_option
 @api_client
-def train(
-    client: ApiClient, dataset: str, family: str, preset: str, pairs: tuple[str, ...], name: str, wait: bool
-) -> None:
+def train(client: ApiClient, dataset: str, pairs: tuple[str, ...], wait: bool, **chosen: str) -> None:
     """Train a model on a dataset."""
     from webui.cli.tables import duration
 
-    values = {"dataset": dataset, "family": family, "preset": preset, "settings": settings_of(pairs), "name": name}
+    values = {"dataset": dataset, "settings": settings_of(pairs), **chosen}
     seconds = client.send("POST", "/trainings/estimate", values)["seconds"]
     click.echo(f"This will take about {duration(seconds)}.", err=True)
     training = client.send("POST", "/trainings", values)

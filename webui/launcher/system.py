@@ -27,6 +27,7 @@ from core.models.base import utc_now
 from core.models.workers import Worker, WorkerState
 from core.operations.upgrading import upgrade_with_copy
 from core.processes import end_lock_holders, lock_holder, take_lock
+from core.queue.queues import apply_start
 from core.records.database import Database
 from core.settings import Settings
 from webui.launcher.parts import Part, parts_of, supervisor_config
@@ -146,10 +147,13 @@ class System:
 
 
 @contextmanager
-def prepared_system(settings: Settings, tell: Callable[[str], object] = lambda _: None) -> Iterator[System]:
+def prepared_system(
+    settings: Settings, tell: Callable[[str], object] = lambda _: None, *, paused: bool = False
+) -> Iterator[System]:
     """A system with a migrated database that only this process may start; stopped at the end.
 
-    Tables of an older revision are upgraded, after a copy of their rows; `tell` is called with a line about it.
+    Tables of an older revision are upgraded, after a copy of their rows, and queues are paused where that was chosen
+    (with `paused` all of them); `tell` is called with a line about each.
 
     Raises:
         CadenzaError: another system runs on the same data, or the database is of a version that is not known.
@@ -167,6 +171,9 @@ def prepared_system(settings: Settings, tell: Callable[[str], object] = lambda _
     try:
         database = Database(settings.resolved_database_url)
         upgrade_with_copy(database, settings.data_dir.absolute() / "backups", tell)
+        with database.transaction() as session:
+            if held_queues := apply_start(session, paused=paused):
+                tell(f"Paused as chosen: {', '.join(held_queues)}. `cadenza queue resume` lets them go on.")
         database.dispose()
         try:
             yield system

@@ -8,6 +8,7 @@ from flask import Flask
 
 from core.models.base import utc_now
 from core.music.names import pitch_name
+from core.people.rights import Right
 from webui.assets import asset_url, icon
 from webui.context import current_services
 from webui.forms import as_text
@@ -19,11 +20,14 @@ from webui.pages import (
     generations,
     instruments,
     jobs,
+    limits,
     live,
     models,
     overview,
     people,
     pieces,
+    placing,
+    queue,
     sign_in,
     takes,
     trainings,
@@ -32,7 +36,22 @@ from webui.pages import (
 from webui.pages.answers import with_args
 from webui.words import FILTERS
 
-_PAGES = (overview, datasets, pieces, models, trainings, generations, takes, jobs, uploads, instruments, live)
+_PAGES = (
+    overview,
+    datasets,
+    pieces,
+    models,
+    trainings,
+    generations,
+    takes,
+    queue,
+    placing,
+    limits,
+    jobs,
+    uploads,
+    instruments,
+    live,
+)
 _OF_PEOPLE = (sign_in, account, people, audit)
 
 
@@ -51,6 +70,7 @@ def register_pages(app: Flask) -> None:
         as_text=as_text,
         me=current_actor,
         accounts_on=_accounts_on,
+        may_raise_priority=lambda: current_actor().may(Right.RAISE_PRIORITY),
     )
     # A global, not an import of each template: parts of pages are rendered without the rest of their template.
     environment.globals["ui"] = environment.get_template("macros.html").module

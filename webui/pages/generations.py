@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from core.errors import CadenzaError, InputError
 from core.models.generations import Generation
+from core.models.jobs import Job
 from core.models.trainings import Model
 from core.music.names import PROGRAM_NAMES
 from core.music.provenance import read_provenance
@@ -18,15 +19,16 @@ from core.sampling.settings import MOST_TAKES, GenerationSettings
 from core.services import generations as service
 from core.services.datasets import get_piece
 from core.services.models import find_models
-from core.services.primers import PrimerChoice
+from core.services.primers import PrimerChoice, primer_choice_of
 from core.services.takes import TAKE_ORDERS, find_takes
 from webui.access import names_others, needs
 from webui.context import current_services
-from webui.forms import field_errors, form_fields, form_values
+from webui.forms import field_errors, form_fields, form_values, text_values
 from webui.identity import current_actor
 from webui.pages.answers import done, number_arg, page
+from webui.pages.placing import cancel_replaced
 from webui.receiving import save_files
-from webui.submission import send_tickets_for
+from webui.submission import checked_placement, send_tickets_for
 from webui.takes_zip import stream_takes
 from webui.words import plural
 
@@ -48,6 +50,8 @@ def index() -> Response:
 @bp.get("/new")
 def new() -> Response:
     """The form of a generation."""
+    if "like" in request.args:
+        return _form(_values_of(number_arg("like")), None)
     values = {name: request.args[name] for name in ("model_id", "piece_id", "seeds") if name in request.args}
     if "piece_id" in values:
         values["primer_kind"] = "piece"
@@ -60,6 +64,7 @@ def create() -> ResponseReturnValue:
     services = current_services()
     try:
         primer = _primer()
+        place = checked_placement(request.form.get("priority", "normal"), request.form.get("start_at", ""))
         with services.database.transaction() as session:
             generation = service.create_generation(
                 session,
@@ -70,6 +75,8 @@ def create() -> ResponseReturnValue:
                 name=request.form.get("name", ""),
                 owner=current_actor().name,
             )
+            place.apply(session, session.get(Job, generation.job_id))
+            cancel_replaced(session)
     except CadenzaError as error:
         if request.accept_mimetypes.best == "application/json":
             raise
@@ -208,10 +215,28 @@ def _form(values: dict[str, str], error: CadenzaError | None) -> Response:
     )
 
 
+def _values_of(generation_id: int) -> dict[str, str]:
+    """The form's fields as they were for a generation, to be changed and sent again."""
+    with current_services().database.reading() as session:
+        generation = service.get_generation(session, generation_id)
+        values = text_values({name: generation.settings[name] for name in _field_names() & generation.settings.keys()})
+        choice = primer_choice_of(dict(generation.settings))
+        job = generation.job
+        values |= {"name": generation.name, "model_id": str(generation.model_id or "")}
+    if choice is not None:
+        values |= text_values(choice.model_dump(exclude={"kind"}))
+        values["primer_kind"] = choice.kind
+    if job is not None and not job.state.is_final:
+        values["instead_of"] = str(job.id)
+    return values
+
+
 def _primer() -> PrimerChoice:
     kind = request.form.get("primer_kind", "default")
     values: dict[str, Any] = {"kind": kind}
-    if kind in {"piece", "upload"} and request.form.get("notes", "").strip():
+    if kind == "stored":
+        values["sha256"] = request.form.get("sha256", "")
+    if kind in {"piece", "upload", "stored"} and request.form.get("notes", "").strip():
         values["notes"] = request.form["notes"]
     if kind == "piece":
         values["piece_id"] = _number("piece_id")

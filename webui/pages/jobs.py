@@ -7,11 +7,16 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core.models.jobs import Job, JobKind, Unit
+from core.models.jobs import Job, JobKind, Queue, Unit
+from core.people.rights import Right
 from core.queue import control
+from core.queue.estimates import Forecast, forecasts
 from core.queue.waiting import why_waiting
 from core.services import jobs as service
+from core.services.job_filters import JobFilter
+from core.services.many_jobs import count_cancellable, count_retryable
 from webui.context import current_services
+from webui.identity import current_actor
 from webui.pages.answers import done, number_arg, page, wanted_part
 from webui.submission import send_tickets_for
 
@@ -21,10 +26,23 @@ bp = Blueprint("jobs", __name__, url_prefix="/jobs")
 @bp.get("")
 def index() -> Response:
     """All jobs."""
-    state, kind, search = (request.args.get(name, "") for name in ("state", "kind", "search"))
+    names = ("state", "kind", "queue", "owner", "search")
+    chosen = {name: text for name in names if (text := request.args.get(name, ""))}
     with current_services().database.reading() as session:
-        found = service.find_jobs(session, state=state, kind=kind, search=search, page=number_arg("page"), per_page=30)
-        return page("jobs/index.html", found=found, state=state, kind=kind, search=search, kinds=list(JobKind))
+        found = service.find_jobs(session, **chosen, page=number_arg("page"), per_page=30)
+        owner = chosen.get("owner", "") if current_actor().may(Right.CHANGE_OTHERS) else current_actor().name
+        which = JobFilter(**{**chosen, "owner": owner})
+        return page(
+            "jobs/index.html",
+            found=found,
+            chosen=chosen,
+            kinds=list(JobKind),
+            queues=list(Queue),
+            my_name=current_actor().name,
+            owner=owner,
+            cancellable=count_cancellable(session, which),
+            retryable=count_retryable(session, which) if chosen.get("state", "") in ("", "failed") else 0,
+        )
 
 
 @bp.get("/<number:job_id>")
@@ -37,6 +55,7 @@ def show(job_id: int) -> Response:
             "jobs/show.html",
             job=job,
             why=why_waiting(session, job) if part in {"", "live_job"} else "",
+            times=_forecast(session, job) if part in {"", "live_job"} else None,
             units=_unit_counts(session, job_id) if part in {"", "live_job"} else {},
             lines=service.job_log(session, job_id) if part in {"", "live_log"} else [],
             again=session.scalar(select(Job.id).where(Job.retry_of_id == job_id).limit(1)),
@@ -83,6 +102,10 @@ def retry(job_id: int) -> ResponseReturnValue:
 
 def _done(message: str, job: Job) -> ResponseReturnValue:
     return done(message, url_for("jobs.show", job_id=job.id), stay=True)
+
+
+def _forecast(session: Session, job: Job) -> Forecast | None:
+    return None if job.state.is_final else forecasts(session, job.queue).get(job.id)
 
 
 def _unit_counts(session: Session, job_id: int) -> dict[str, int]:

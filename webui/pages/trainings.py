@@ -22,7 +22,8 @@ from webui.forms import field_errors, form_fields, form_values, text_values
 from webui.identity import current_actor
 from webui.pages.answers import done, number_arg, page
 from webui.pages.models import setting_labels
-from webui.submission import send_tickets_for
+from webui.pages.placing import cancel_replaced
+from webui.submission import checked_placement, send_tickets_for
 from webui.words import duration, plural
 
 bp = Blueprint("trainings", __name__, url_prefix="/trainings")
@@ -58,6 +59,8 @@ def new() -> Response:
     chosen = FAMILIES.get(family) or FAMILIES["lstm"]
     preset = request.args.get("preset", next(iter(chosen.presets)))
     values = text_values(chosen.presets.get(preset, {}))
+    if "like" in request.args:
+        return _form_like(number_arg("like"))
     if "dataset_id" in request.args:
         values["dataset_id"] = str(number_arg("dataset_id"))
     return _form(chosen, preset, values, None)
@@ -71,6 +74,7 @@ def create() -> ResponseReturnValue:
     try:
         if family not in FAMILIES:
             raise InputError.of("family", f"family: {family[:40]!r} is unknown; allowed are {', '.join(FAMILIES)}.")
+        place = checked_placement(request.form.get("priority", "normal"), request.form.get("start_at", ""))
         with services.database.transaction() as session:
             training = service.create_training(
                 session,
@@ -82,6 +86,8 @@ def create() -> ResponseReturnValue:
                 owner=current_actor().name,
             )
             job = training.job
+            place.apply(session, job)
+            cancel_replaced(session)
     except CadenzaError as error:
         if request.accept_mimetypes.best == "application/json" or family not in FAMILIES:
             raise
@@ -89,6 +95,16 @@ def create() -> ResponseReturnValue:
     if job is not None:
         send_tickets_for(services.settings, job)
     return done(f"The training {training.name} is queued.", url_for("trainings.show", training_id=training.id))
+
+
+def _form_like(training_id: int) -> Response:
+    """The form as it was for a training, to be changed and sent again."""
+    with current_services().database.reading() as session:
+        training = service.get_training(session, training_id)
+        values = text_values(training.settings) | {"name": training.name, "dataset_id": str(training.dataset_id or "")}
+        if training.job is not None and not training.job.state.is_final:
+            values["instead_of"] = str(training.job.id)
+    return _form(FAMILIES[training.family], "", values, None)
 
 
 @bp.get("/estimate.json")

@@ -116,6 +116,12 @@ export function startActions() {
     const starred = event.target.closest("[data-star]");
     if (starred) star(starred);
   });
+  // What a person types as local time is sent as UTC; without a script it counts as UTC.
+  document.addEventListener("formdata", (event) => {
+    for (const input of event.target.querySelectorAll("[data-local-time]")) {
+      if (input.value) event.formData.set(input.name, new Date(input.value).toISOString());
+    }
+  });
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();
   });

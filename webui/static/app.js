@@ -16,6 +16,7 @@ const modules = {
   "[data-upload]": "./upload.js",
   "[data-training-form], [data-generation-form], [data-import-form]": "./forms.js",
   "[data-takes]": "./takes.js",
+  "[data-queue]": "./queue.js",
   "[data-audio]": "./audio.js",
 };
 for (const [selector, path] of Object.entries(modules)) {

@@ -42,7 +42,7 @@ export function refresh(node) {
 function held(node) {
   const active = document.activeElement;
   const typing = active && node.contains(active) && active.matches("textarea, select, input:not([type=checkbox]):not([type=radio])");
-  return document.hidden || typing || node.querySelector("dialog[open]");
+  return document.hidden || typing || node.querySelector("dialog[open], [data-dragging]");
 }
 
 async function load(node, known) {

@@ -18,8 +18,9 @@ from core.models.queues import EVERYBODY, PersonLimit, UsageDay
 from core.models.workers import Worker, WorkerState
 from core.queue.claim import Claim, claim
 from core.queue.lifecycle import finish
-from core.queue.limits import block_spent, limits_of, record_gpu_use, usage_of
+from core.queue.limits import block_spent, limits_of
 from core.queue.recovery import lose
+from core.queue.usage import record_gpu_use, usages_of
 from core.queue.waiting import why_waiting
 from core.records.database import Database
 
@@ -106,7 +107,7 @@ def test_gpu_hours_of_a_week(database: Database, submit, limit):
         record_gpu_use(session, claimed, 1800)
         record_gpu_use(session, claimed, 1800)
         finish(session, claimed.unit_id, claimed.attempt)
-        usage = usage_of(session, "ann")
+        usage = usages_of(session, ["ann"])["ann"]
         assert usage.gpu_hours_week == pytest.approx(2.0), "what was before the week does not count"
         assert usage.gpu_hours_free_at.date() == today + timedelta(days=1)
     frees = f"the first of them fall out of the week on {today + timedelta(days=1):%Y-%m-%d} at 00:00 UTC"
@@ -132,11 +133,11 @@ def test_a_gpu_that_was_lost_counts_too(database: Database, submit):
     claimed = take(database, Queue.TRAINING)
     with database.transaction() as session:
         session.execute(update(Unit).values(claimed_at=utc_now() - timedelta(hours=1)))
-        running = usage_of(session, "ann")
+        running = usages_of(session, ["ann"])["ann"]
         assert (running.running_units, running.gpu_hours_week) == (1, pytest.approx(1.0, abs=0.01))
         lose(session, session.get_one(Job, claimed.job_id), claimed.unit_id, claimed.attempt, 3)
     with database.reading() as session:
-        assert usage_of(session, "ann").gpu_hours_week == pytest.approx(1.0, abs=0.01)
+        assert usages_of(session, ["ann"])["ann"].gpu_hours_week == pytest.approx(1.0, abs=0.01)
 
 
 def test_stored_bytes(database: Database, submit, limit):

@@ -43,7 +43,12 @@ _WRONG_USAGE: list[tuple[tuple[str, ...], str]] = [
     (("import", "nowhere"), "nor a file or folder"),
     (("job", "seven"), "no number of a job"),
     (("takes", "0"), "no number of a generation"),
-    (("cancel",), "Missing argument"),
+    (("cancel",), "Give either numbers of jobs, or --all"),
+    (("cancel", "3", "--all"), "Give either numbers of jobs, or --all"),
+    (("retry",), "Give either the number of a job, or --failed"),
+    (("queue", "move", "3", "--to", "up", "--before", "2"), "exclude each other"),
+    (("queue", "pause", "heavy"), "no queue; there are training, generation, light"),
+    (("worker",), "--queue is needed"),
     (("repeat", "nowhere.mid"), "does not exist"),
     (("dance",), "No such command"),
 ]

@@ -29,15 +29,25 @@ def test_examples_are_commands_that_are_understood(monkeypatch: pytest.MonkeyPat
     ]
     examples = [shlex.split(line)[1:] for line in lines if line.startswith("cadenza ")]
     assert len(examples) > 4
-    for name, *words in examples:
-        command = main.get_command(click.Context(main), name)
-        assert command is not None
+    for example in examples:
+        command, name, words = _command_of(example)
         # Files of the example need not be there; everything else about the line is checked.
         for parameter in command.params:
             if isinstance(parameter.type, click.Path):
                 monkeypatch.setattr(parameter.type, "exists", False)
         with command.make_context(name, list(words)) as context:
             assert context.params or isinstance(command, click.Group)
+
+
+def _command_of(words: list[str]) -> tuple[click.Command, str, list[str]]:
+    """The command that a line calls, however deep in groups, its name, and the words that are left."""
+    command: click.Command | None = main
+    name = "cadenza"
+    while isinstance(command, click.Group) and words:
+        name, *words = words
+        command = command.get_command(click.Context(command), name)
+    assert command is not None
+    return command, name, words
 
 
 def _commands(name: str, command: click.Command) -> Iterator[tuple[str, set[str]]]:

@@ -17,7 +17,7 @@ from core.models.trainings import Model, Training
 from core.models.workers import Worker
 from tests.tools.web_content import WebContent
 
-LISTS = ["/", "/datasets", "/models", "/trainings", "/generations", "/jobs"]
+LISTS = ["/", "/datasets", "/models", "/trainings", "/generations", "/jobs", "/queue", "/workers", "/limits"]
 FORMS = ["/datasets/new", "/trainings/new", "/trainings/new?family=tutorial", "/generations/new"]
 _SCRIPT = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
@@ -59,7 +59,9 @@ def test_every_page_answers_and_refers_only_to_what_is_here(
         for link in links_of(answer.text):
             assert link.startswith(("/", "#", "?")), f"{path} leads to {link}"
             seen.add(link.partition("#")[0])
-    actions = re.compile(r"/(cancel|pause|resume|retry|delete|rename|star|more|repeat|note|takes\.zip|audio/\w+)$")
+    actions = re.compile(
+        r"/(cancel|pause|resume|retry|move|priority|start|drain|remove|delete|rename|star|more|repeat|note|takes\.zip|audio/\w+)$"
+    )
     for link in sorted(seen - {""}):
         if not actions.search(link) and link != "/live":
             assert client.get(link).status_code == 200, link

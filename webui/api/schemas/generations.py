@@ -37,6 +37,8 @@ class GenerationInput(ApiInput):
         {}, "Primer", "The music that the takes continue; the model's usual one when empty."
     )
     name: str = setting("", "Name", "Named after takes and model when empty.", max_length=200)
+    priority: Literal["low", "normal", "high"] = setting("normal", "Priority", "High needs a right.")
+    start_at: str = setting("", "Start at", "ISO 8601; as soon as possible when empty.", max_length=40)
 
 
 class GenerationsQuery(SearchQuery):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
 from core.fields import setting
 from core.models.jobs import Job, JobKind, JobLog, JobState, Queue, Unit, UnitState
+from core.queue.estimates import Forecast
+from core.queue.order import priority_name
+from core.services.job_filters import MORE_STATES
 from webui.api.schemas.common import ApiInput, ApiOutput, Listing, Moment, SearchQuery
 from webui.row_numbers import LARGEST_NUMBER
 
-_STATES = {**{state.value: state.value for state in JobState}, "active": "queued or running", "paused": "paused"}
+_STATES = [*(state.value for state in JobState), *MORE_STATES]
 
 
 class JobsQuery(SearchQuery):
@@ -19,6 +22,7 @@ class JobsQuery(SearchQuery):
 
     state: str = setting("", "State", f"One of {', '.join(_STATES)}; empty for all.", max_length=20)
     kind: str = setting("", "Kind", f"One of {', '.join(JobKind)}; empty for all.", max_length=20)
+    queue: str = setting("", "Queue", f"One of {', '.join(Queue)}; empty for all.", max_length=20)
     owner: str = setting("", "Owner", "Only this owner's.", max_length=200)
 
 
@@ -40,7 +44,9 @@ class JobOutput(ApiOutput):
     paused: bool
     cancel_requested: bool
     queue: Queue
-    priority: int
+    priority: Literal["low", "normal", "high"]
+    position: float = Field(description="Order among the jobs of its owner.")
+    not_before: Moment | None = Field(description="When it may start; null when it may at once.")
     subject: str = Field(description='What it works on: "dataset", "training", "generation", "take" or empty.')
     subject_id: int | None
     created_at: Moment
@@ -81,11 +87,32 @@ class UnitOutput(ApiOutput):
         return cls(**{name: getattr(unit, name) for name in cls.model_fields})
 
 
+class SpanOutput(ApiOutput):
+    """A range of seconds from now."""
+
+    low: float
+    high: float
+
+
+class ForecastOutput(ApiOutput):
+    """When a job starts and ends, from what jobs of its kind have taken lately."""
+
+    starts_in_seconds: SpanOutput
+    done_in_seconds: SpanOutput
+
+    @classmethod
+    def of(cls, forecast: Forecast) -> Self:
+        """A forecast as the API shows it."""
+        starts, done = (SpanOutput(low=span.low, high=span.high) for span in (forecast.starts, forecast.done))
+        return cls(starts_in_seconds=starts, done_in_seconds=done)
+
+
 class JobDetail(JobOutput):
     """A job with what its page shows."""
 
     error_trace: str
     why_waiting: str = Field(description="Why it waits; empty when it does not.")
+    forecast: ForecastOutput | None = Field(description="Null while nothing is known to tell it from.")
     units: list[UnitOutput] = Field(description="Its first 200 units.")
 
 
@@ -115,11 +142,12 @@ class JobListing(Listing[JobOutput]):
 
 def job_values(job: Job) -> dict[str, Any]:
     """The fields of `JobOutput`."""
-    own = {name for name in JobOutput.model_fields if not name.startswith("subject")}
+    own = {name for name in JobOutput.model_fields if not name.startswith(("subject", "priority"))}
     request = job.request or {}
     subject_id = request.get("subject_id")
     return {
         **{name: getattr(job, name) for name in own},
+        "priority": priority_name(job.priority),
         "subject": str(request.get("subject", "")),
         "subject_id": subject_id if isinstance(subject_id, int) else None,
     }

@@ -20,6 +20,7 @@ class WorkerOutput(ApiOutput):
     device: str
     version: str
     state: WorkerState
+    draining: bool
     unit_id: int | None
     units_done: int
     started_at: Moment
@@ -45,6 +46,7 @@ class QueueOutput(ApiOutput):
     held: int
     running: int
     workers: int
+    paused: bool
 
 
 class OverviewOutput(ApiOutput):

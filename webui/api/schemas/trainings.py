@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
@@ -22,6 +22,8 @@ class TrainingInput(ApiInput):
     preset: str = setting("", "Preset", "A preset of the family; empty for its defaults.", max_length=30)
     settings: dict[str, Any] = setting({}, "Settings", "Settings of the family; they go before the preset's.")
     name: str = setting("", "Name", "Named after family and dataset when empty.", max_length=200)
+    priority: Literal["low", "normal", "high"] = setting("normal", "Priority", "High needs a right.")
+    start_at: str = setting("", "Start at", "ISO 8601; as soon as possible when empty.", max_length=40)
 
 
 class PointsQuery(ApiInput):
