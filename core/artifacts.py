@@ -28,7 +28,13 @@ class ArtifactStore:
     def __init__(self, url: str) -> None:
         self.url = url
         parsed = urlparse(url)
-        self._files, self._base = fsspec.core.url_to_fs(url)
+        try:
+            # What other hosts store and delete must be seen at once, so nothing about it is remembered.
+            self._files, self._base = fsspec.core.url_to_fs(url, use_listings_cache=False)
+        except (ImportError, ValueError) as error:
+            raise StorageError(
+                f"CADENZA_ARTIFACTS_URL {url!r} cannot be used: {error}. For S3 install cadenza[s3] (s3fs)."
+            ) from error
         self._root = Path(unquote(parsed.path)) if parsed.scheme == "file" else None
         if self._root is not None:
             # fsspec takes the escapes of a file URL (%20) for parts of the name.
@@ -73,7 +79,7 @@ class ArtifactStore:
         """
         path = self._path(key)
         try:
-            return Path(path).read_bytes() if self._root is not None else bytes(self._files.cat_file(path))
+            return Path(path).read_bytes() if self._root is not None else bytes(self._ask("cat_file", path))
         except OSError as error:
             raise _unreadable(key, error) from error
 
@@ -85,13 +91,20 @@ class ArtifactStore:
         """
         path = self._path(key)
         try:
-            return self._files.open(path, "rb")  # type: ignore[no-any-return]  # fsspec says nothing of types
+            return self._ask("open", path, "rb")  # type: ignore[no-any-return]  # fsspec says nothing of types
         except OSError as error:
             raise _unreadable(key, error) from error
 
     def exists(self, key: str) -> bool:
-        """Whether the key is stored."""
-        return bool(self._files.exists(self._path(key)))
+        """Whether the key is stored.
+
+        Raises:
+            StorageError: the store does not answer.
+        """
+        try:
+            return bool(self._ask("exists", self._path(key)))
+        except OSError as error:
+            raise _unreadable(key, error) from error
 
     def size(self, key: str) -> int:
         """Bytes stored under the key.
@@ -100,14 +113,14 @@ class ArtifactStore:
             StorageError: there is no such key.
         """
         try:
-            return int(self._files.size(self._path(key)))
+            return int(self._ask("size", self._path(key)))
         except OSError as error:
             raise _unreadable(key, error) from error
 
     def modified(self, key: str) -> datetime | None:
         """When the key was last written, by the store's own clock; None when there is no such key."""
         try:
-            moment: datetime = self._files.modified(self._path(key))
+            moment: datetime = self._ask("modified", self._path(key))
         except FileNotFoundError:
             return None
         return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
@@ -121,8 +134,8 @@ class ArtifactStore:
         path = self._path(key.rstrip("/"))
         try:
             if self._root is None:
-                if self._files.exists(path):
-                    self._files.rm(path, recursive=key.endswith("/"))
+                if self._ask("exists", path):
+                    self._ask("rm", path, recursive=key.endswith("/"))
             elif key.endswith("/"):
                 _remove_folder(Path(path))
             else:
@@ -135,20 +148,20 @@ class ArtifactStore:
     def children(self, key: str) -> list[str]:
         """Keys directly below `key`, complete or not; for sweeping up what nobody needs."""
         path = self._path(key)
-        if not self._files.exists(path):
+        if not self._ask("exists", path):
             return []
         names = (
-            str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in self._files.ls(path, detail=False, refresh=True)
+            str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in self._ask("ls", path, detail=False, refresh=True)
         )
         return sorted(f"{key}/{name}" for name in names if name)
 
     def files(self, key: str = "") -> list[str]:
         """Every file anywhere below `key` (all of the store without one), complete or not."""
         path = self._path(key) if key else str(self._base)
-        if not self._files.exists(path):
+        if not self._ask("exists", path):
             return []
         start = len(str(self._base).rstrip("/")) + 1
-        return sorted(str(entry)[start:] for entry in self._files.find(path, refresh=True))
+        return sorted(str(entry)[start:] for entry in self._ask("find", path, refresh=True))
 
     def local_path(self, key: str) -> Path | None:
         """Where the file lies on this machine, for a store that is a local folder."""
@@ -181,7 +194,16 @@ class ArtifactStore:
         with tempfile.NamedTemporaryFile() as gathered:
             yield gathered.file
             gathered.flush()
-            self._files.put_file(gathered.name, path)
+            self._ask("put_file", gathered.name, path)
+
+    def _ask(self, what: str, *arguments: Any, **options: Any) -> Any:
+        """Call fsspec; whatever a kind of store raises is an OSError afterwards."""
+        try:
+            return getattr(self._files, what)(*arguments, **options)
+        except OSError:
+            raise
+        except Exception as error:
+            raise OSError(f"{type(error).__name__}: {error}") from error
 
     def _path(self, key: str) -> str:
         parts = key.split("/")

@@ -10,7 +10,7 @@ import sys
 
 from core.errors import CadenzaError
 from core.models.jobs import Queue
-from core.processes import take_lock
+from core.processes import end_with_parent, take_lock
 from core.records.database import Database
 from core.records.revisions import wait_until_current
 from core.settings import Settings
@@ -18,22 +18,51 @@ from core.settings import Settings
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line, check that this worker can work, and serve; the exit status."""
+def this_program() -> list[str]:
+    """The words that start a worker of this installation."""
+    return [sys.executable, "-m", "worker"]
+
+
+def main(arguments: list[str] | None = None, program: list[str] | None = None) -> int:
+    """Parse the command line, check that this worker can work, and serve; the exit status.
+
+    Args:
+        arguments: the words after the program's name; those of this process by default.
+        program: what starts a worker for each GPU, `this_program()` by default.
+    """
     parser = argparse.ArgumentParser(prog="cadenza worker", description="Run units of one or several queues.")
     parser.add_argument("--queue", action="append", required=True, choices=[queue.value for queue in Queue])
     parser.add_argument("--name", default="", help="unique name; by default queue, host and process")
+    parser.add_argument("--gpus", default="", help="one worker for each GPU: auto, or numbers such as 0,2")
+    parser.add_argument("--gpu", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    if options.with_parent:
+        end_with_parent()
+    if options.gpu:
+        # Before anything loads CUDA; the child process that computes inherits it.
+        os.environ["CUDA_VISIBLE_DEVICES"] = options.gpu
     settings = Settings()
-    name = options.name or f"{'-'.join(options.queue)}-{socket.gethostname()}-{os.getpid()}"
+    name = options.name or _usual_name(options)
+    queues = [Queue(queue) for queue in dict.fromkeys(options.queue)]
     try:
+        if options.gpus:
+            from worker.gpus import chosen_gpus, serve_on_gpus
+
+            return serve_on_gpus(settings, name, queues, chosen_gpus(options.gpus), program or this_program())
         _check(settings, name, options.queue)
     except CadenzaError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     from worker.app import serve
 
-    return serve(settings, name, [Queue(queue) for queue in dict.fromkeys(options.queue)])
+    return serve(settings, name, queues)
+
+
+def _usual_name(options: argparse.Namespace) -> str:
+    """Queue and host; the process too, unless one parent starts them all and their GPUs tell them apart."""
+    base = f"{'-'.join(options.queue)}-{socket.gethostname()}"
+    return base if options.gpus else f"{base}-{os.getpid()}"
 
 
 def _check(settings: Settings, name: str, queues: list[str]) -> None:

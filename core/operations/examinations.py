@@ -57,7 +57,7 @@ def examine_database(database: Database) -> Iterator[Found]:
 
 def _examine_postgresql(connection: Any) -> Iterator[Found]:
     number = int(connection.scalar(text("SHOW server_version_num")))
-    encrypted = connection.scalar(text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"))
+    encrypted = connection.connection.driver_connection.pgconn.ssl_in_use
     told = f"PostgreSQL {connection.scalar(text('SHOW server_version'))}, {'with' if encrypted else 'without'} TLS"
     if number < _OLDEST_POSTGRESQL:
         yield "database", "problem", told, "Upgrade it to PostgreSQL 14 or newer."

@@ -21,9 +21,11 @@ from core.artifacts import ArtifactStore
 from core.errors import StorageError
 
 
-@pytest.fixture(params=["disk", "objects"])
+@pytest.fixture(params=["disk", "objects", "s3"])
 def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> ArtifactStore:
-    """A folder whose name needs escapes in an address, and a store of objects in memory."""
+    """A folder whose name needs escapes, a store of objects in memory, and a real server that speaks S3."""
+    if request.param == "s3":
+        return ArtifactStore(request.getfixturevalue("s3_url"))
     if request.param == "disk":
         return ArtifactStore((tmp_path / "a folder äé%20").as_uri())
     return ArtifactStore(f"memory://store-{secrets.token_hex(4)}")
@@ -129,6 +131,41 @@ def test_what_is_missing_or_refused_is_said(any_store: ArtifactStore) -> None:
     for ask in (any_store.read, any_store.open, any_store.size):
         with pytest.raises(StorageError, match=r"The stored file a/b\.mid cannot be read"):
             ask("a/b.mid")
+
+
+def test_what_another_host_stores_and_deletes_is_seen_at_once(s3_url: str) -> None:
+    store = ArtifactStore(s3_url)
+    store.write("a/one", b"1")
+    assert store.files("a") == store.children("a") == ["a/one"]
+    code = (
+        "import sys\nfrom core.artifacts import ArtifactStore\nstore = ArtifactStore(sys.argv[1])\n"
+        "store.write('a/two', store.read('a/one') * 2)\nstore.delete('a/one')\n"
+    )
+    subprocess.run([sys.executable, "-c", code, s3_url], check=True)
+    assert not store.exists("a/one")
+    assert store.files() == ["a/two"]
+    assert store.read("a/two") == b"11"
+    with pytest.raises(StorageError, match="a/one"):
+        store.read("a/one")
+
+
+def test_a_store_of_objects_that_is_away_is_said(monkeypatch: pytest.MonkeyPatch, s3_url: str) -> None:
+    code = (
+        "from core.artifacts import ArtifactStore\nfrom core.errors import StorageError\n"
+        "store = ArtifactStore('s3://cadenza/x')\n"
+        "for work in (lambda: store.read('a/b'), lambda: store.exists('a/b'), lambda: store.write('a/b', b'x')):\n"
+        "    try:\n        work()\n    except StorageError as error:\n        print(error)\n"
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 3, done.stdout
+
+
+@pytest.mark.parametrize("url", ["s4://bucket/x", "nonsense://y"])
+def test_an_address_of_no_store(url: str) -> None:
+    with pytest.raises(StorageError, match="CADENZA_ARTIFACTS_URL"):
+        ArtifactStore(url)
 
 
 def test_a_disk_that_refuses_is_said(tmp_path: Path) -> None:

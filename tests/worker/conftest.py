@@ -50,6 +50,7 @@ def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[...,
     def begin(what: str, name: str = "") -> subprocess.Popen[bytes]:
         commands = {
             "worker": [str(_HARNESS), "--queue", "light", "--name", name],
+            "workers": [str(_HARNESS), "--queue", "light", "--name", name, "--gpus", "0,5"],
             "maintenance": ["-m", "worker.maintenance"],
         }
         with (tmp_path / f"{what}-{name}-{len(started)}.log").open("wb") as log:

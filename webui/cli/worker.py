@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 @click.group(invoke_without_command=True)
 @click.option("--queue", "queues", multiple=True, metavar="QUEUE", help="training, generation or light.")
 @click.option("--name", default="", help="A name that no other worker has.")
+@click.option("--gpus", default="", metavar="GPUS", help="One worker for each GPU: auto, or numbers such as 0,2.")
 @click.pass_context
-def worker(context: click.Context, queues: tuple[str, ...], name: str) -> None:
+def worker(context: click.Context, queues: tuple[str, ...], name: str, gpus: str) -> None:
     """Run one worker (give --queue several times to serve several), or steer those that run."""
     if context.invoked_subcommand is not None:
         return
@@ -26,7 +27,8 @@ def worker(context: click.Context, queues: tuple[str, ...], name: str) -> None:
             "--queue is needed: training, generation or light; give it several times to serve several."
         )
     named = ["--name", name] if name else []
-    become("worker", *(word for queue in queues for word in ("--queue", queue)), *named)
+    on = ["--gpus", gpus] if gpus else []
+    become("worker", *(word for queue in queues for word in ("--queue", queue)), *named, *on)
 
 
 @worker.command("list")

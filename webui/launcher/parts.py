@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from core.errors import CadenzaError
+from core.machine import find_gpus
 from core.models.jobs import Queue
 from core.settings import Settings
 
@@ -40,13 +41,23 @@ class Part:
 def parts_of(settings: Settings) -> list[Part]:
     """All parts that this installation needs on this machine, those that others wait for first."""
     queues = list(Queue) if find_spec("keras") is not None else [Queue.LIGHT]
+    gpus = find_gpus()
+    # One GPU, or none, is shared by a worker of each queue. Several get a pair of workers each, pinned to it.
+    on_each = [(f"-gpu{gpu.index}", ["--gpu", gpu.uuid]) for gpu in gpus] if len(gpus) > 1 else [("", [])]
     workers = [
-        Part(f"worker-{queue}", [sys.executable, "-m", "worker", "--queue", queue, "--name", queue], worker=queue)
+        _worker(queue, ending, pinned)
         for queue in queues
+        for ending, pinned in (on_each if queue is not Queue.LIGHT else [("", [])])
     ]
     broker = [] if settings.broker_url else [Part("valkey", _valkey_command(settings))]
     web = Part("web", [sys.executable, "-m", "webui.launcher.web"])
     return [*broker, web, *workers, Part("maintenance", [sys.executable, "-m", "worker.maintenance"])]
+
+
+def _worker(queue: Queue, ending: str, pinned: list[str]) -> Part:
+    name = f"{queue}{ending}"
+    command = [sys.executable, "-m", "worker", "--queue", queue, "--name", name, *pinned]
+    return Part(f"worker-{name}", command, worker=name)
 
 
 def supervisor_config(parts: list[Part]) -> str:

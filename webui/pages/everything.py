@@ -6,6 +6,7 @@ import re
 
 from flask import Flask
 
+import core
 from core.models.base import utc_now
 from core.music.names import pitch_name
 from core.people.rights import Right
@@ -71,6 +72,7 @@ def register_pages(app: Flask) -> None:
         me=current_actor,
         accounts_on=_accounts_on,
         may_raise_priority=lambda: current_actor().may(Right.RAISE_PRIORITY),
+        cadenza_version=core.__version__,
     )
     # A global, not an import of each template: parts of pages are rendered without the rest of their template.
     environment.globals["ui"] = environment.get_template("macros.html").module

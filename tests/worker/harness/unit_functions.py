@@ -59,7 +59,17 @@ def _overeat(context: UnitContext) -> None:
     raise MemoryError
 
 
+def _store(context: UnitContext) -> None:
+    """Take a while over one file in the store, listening; the file tells which attempt made it."""
+    for step in range(10):
+        context.check()
+        context.progress(done=step, total=10, phase="storing")
+        time.sleep(0.1)
+    context.store.write(f"results/{context.unit_id}", f"{context.attempt}".encode())
+
+
 DEEDS = {
+    "store": _store,
     "nothing": _nothing,
     "wait": _wait,
     "be deaf": _be_deaf,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Self
 
+from pydantic import Field
+
 from core.models.jobs import Queue
 from core.models.workers import Worker, WorkerState
 from webui.api.schemas.common import ApiOutput, Moment
@@ -23,6 +25,11 @@ class WorkerOutput(ApiOutput):
     draining: bool
     unit_id: int | None
     units_done: int
+    busy_seconds: float = Field(description="Time that it spent on units in all, s.")
+    figures: dict[str, float | str] = Field(
+        description="What it last measured: load per core, cores, memory and GPU memory in bytes, GPU temperature in "
+        "degrees Celsius and use in percent; what it cannot know is left out."
+    )
     started_at: Moment
     seen_at: Moment
 
