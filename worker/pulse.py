@@ -149,7 +149,8 @@ class Pulse:
 
     def _superseded(self, context: UnitContext | None, error: SupersededError) -> None:
         with self._lock:
-            if context is not None and context is self._context:
+            # One that is closing has most likely just ended well; if not, writing its outcome will say so.
+            if context is not None and context is self._context and not context.closing:
                 _logger.warning("%s", error)
                 context.interrupt(Interrupt.SUPERSEDED)
 
