@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     submissions_per_minute: int = Field(default=240, ge=1, description="Changing requests of one person.")
     uploads_limit_files: int = Field(default=20_000, ge=1, description="Files of one person that wait to be used.")
     uploads_limit_total_bytes: int = Field(default=32 * 2**30, ge=1, description="Bytes of one person's waiting files.")
+    slow_request_seconds: float = Field(default=20.0, gt=0, description="Time in which a request's head must arrive.")
     internal_downloads: bool = Field(default=False, description="With accounts: imports may read internal addresses.")
     oidc_issuer: str = Field(default="", description="Address of an OpenID provider through which people sign in.")
     oidc_client_id: str = Field(default="", description="What the provider calls this installation.")

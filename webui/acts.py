@@ -105,13 +105,14 @@ def _record_act(session: Session) -> None:
         return
     g.act_recorded = True
     number = row.id if row is not None and act.number is None else act.number
-    detail: dict[str, Any] = {name: value for name, value in _told().items() if value}
+    title = _title_of(row)
+    detail: dict[str, Any] = {name: value for name, value in _told().items() if value and value != title}
     jobs = [each.id for each in made if isinstance(each, Job) and each is not row]
     if jobs:
         detail["jobs"] = jobs[:20]
     if (others := sorted(set(request.view_args or {}) - {f"{act.noun}_id"})) and number is None:
         detail |= {name: str((request.view_args or {})[name])[:_LONGEST_TOLD] for name in others}
-    record(session, f"{act.noun}.{act.verb}", subject=act.noun, number=number, title=_title_of(row), **detail)
+    record(session, f"{act.noun}.{act.verb}", subject=act.noun, number=number, title=title, **detail)
 
 
 def _row_of(session: Session, act: Act, made: list[Any]) -> Any:

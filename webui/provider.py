@@ -6,8 +6,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from authlib.integrations.base_client.errors import OAuthError
-from authlib.integrations.flask_client import OAuth
 from flask import Flask, current_app
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
@@ -27,6 +25,8 @@ def attach_provider(app: Flask, settings: Settings) -> None:
     """Prepare the provider of the settings, if there is one; it is asked nothing before somebody signs in."""
     if not settings.oidc_issuer:
         return
+    from authlib.integrations.flask_client import OAuth  # takes a third of a second, which most installations save
+
     secret = settings.oidc_client_secret.get_secret_value()
     issuer = settings.oidc_issuer.rstrip("/")
     client = OAuth(app).register(
@@ -55,6 +55,8 @@ def go_to_provider(come_back_to: str) -> ResponseReturnValue:
     Raises:
         SignInError: the provider does not answer.
     """
+    from authlib.integrations.base_client.errors import OAuthError
+
     try:
         answer: ResponseReturnValue = current_app.extensions[_KEY].authorize_redirect(come_back_to)
     except (OAuthError, OSError, ValueError, RuntimeError) as error:
@@ -68,6 +70,8 @@ def claims_of_provider() -> Mapping[str, Any]:
     Raises:
         SignInError: it was refused there, or what it says cannot be believed.
     """
+    from authlib.integrations.base_client.errors import OAuthError
+
     client = current_app.extensions[_KEY]
     try:
         token: Mapping[str, Any] = client.authorize_access_token()

@@ -42,6 +42,9 @@ def addresses(api: Api, dataset: dict[str, Any], model: dict[str, Any], generati
         f"/takes/{take}",
         "/jobs",
         f"/jobs/{generation['job']['id']}",
+        "/account",
+        "/people",
+        "/audit",
         "/api/v1/docs",
         "/no-such-page",
     ]

@@ -22,6 +22,7 @@ from core.people.accounts import accounts_are_on
 from core.records.database import Database
 from core.records.revisions import wait_until_current
 from core.settings import Settings
+from webui.launcher.patient_worker import PatientWorker
 
 # Every open page that listens for changes holds a thread; threads are made only when needed.
 _THREADS = 400
@@ -73,11 +74,12 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         super().__init__()
 
     def load_config(self) -> None:
+        PatientWorker.head_seconds = self._settings.slow_request_seconds
         options: dict[str, Any] = {
             "bind": self._bind,
             "workers": self._settings.web_processes,
             "logger_class": _RootLogger,
-            "worker_class": "gthread",
+            "worker_class": PatientWorker,
             "threads": _THREADS,
             "worker_connections": 4 * _THREADS,
             "keepalive": 30,

@@ -229,3 +229,21 @@ def test_a_killed_process_leaves_what_arrived_and_no_lock(server: Any, tmp_path:
     assert 0 < left < 300_001
     assert download(wanted_of(server), target, rules=QUICK).read_bytes() == server.content
     assert server.ranges[-1] == f"bytes={left}-"
+
+
+def test_an_address_of_the_own_network_is_asked_nothing_where_it_may_not_be(server: Any, tmp_path: Path) -> None:
+    rules = DownloadRules(fruitless_attempts=1, stall_seconds=0.5, backoff_seconds=0.001, internal=False)
+    with pytest.raises(DownloadError, match="inside this server's own network"):
+        download(wanted_of(server), tmp_path / "a.zip", rules=rules)
+    assert server.ranges == []
+
+
+def test_a_name_that_turns_out_to_be_inside_is_not_read(
+    server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name had a public address when it was looked up, and another one when it was connected to."""
+    monkeypatch.setattr("core.datasets.http.refuse_internal", lambda _address: None)
+    rules = DownloadRules(fruitless_attempts=1, stall_seconds=0.5, backoff_seconds=0.001, internal=False)
+    with pytest.raises(DownloadError, match="inside this server's own network"):
+        download(wanted_of(server), tmp_path / "a.zip", rules=rules)
+    assert not (tmp_path / "a.zip").exists()

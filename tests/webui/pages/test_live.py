@@ -11,12 +11,17 @@ from subprocess import Popen
 from typing import Any
 
 import pytest
+from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 from core.changes import ChangeFeed
+from core.people.rights import Actor, Role
 from core.settings import Settings
+from tests.tools.team import Team
 from webui.app import create_app
 from webui.live import MOST_LISTENERS, Listener, LiveHub
+from webui.sign_in import still_here
+from webui.topic_sight import TopicSight
 
 
 @pytest.fixture
@@ -121,3 +126,41 @@ def test_too_many_pages_are_refused(client: FlaskClient) -> None:
     hub._listeners = {Listener() for _ in range(MOST_LISTENERS)}
     answer = client.get("/live")
     assert answer.status_code == 503
+
+
+def test_a_listener_hears_of_nothing_that_is_not_shown_to_it(app: APIFlask, everything: Any) -> None:
+    team = Team(app)
+    team.turn_on()
+    team.give(everything, "max")
+    topics = [f"generation:{everything.generation}", f"job:{everything.job}", "jobs", "*", "generation:999", "take:x"]
+    heard = {}
+    for name, sees_all in (("mia", False), ("max", False), ("mia", True)):
+        sight = TopicSight(team.services.database, Actor(name, Role.MEMBER, sees_all=sees_all))
+        heard[name, sees_all] = [topic for topic in topics if sight.shows(topic)]
+    assert heard["mia", False] == [topics[1], "jobs", "*", "take:x"]
+    assert heard["max", False] == [*topics[:4], "take:x"]
+    assert heard["mia", True] == topics
+
+
+def test_a_connection_ends_with_its_sign_in(app: APIFlask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webui.live._WELCOME_SECONDS", 0.0)
+    monkeypatch.setattr("webui.live._HEARTBEAT_SECONDS", 0.05)
+    team = Team(app)
+    team.turn_on()
+    mia = team.browser("mia")
+    with app.test_request_context(headers={"Cookie": cookie_of(mia)}):
+        app.preprocess_request()
+        is_welcome = still_here()
+    listener = Listener(is_welcome=is_welcome)
+    events = listener.events()
+    assert next(events).startswith("retry")
+    assert next(events) == ": still here\n\n"
+    assert mia.post("/sign-out").status_code == 303
+    assert list(events) == []
+
+
+def cookie_of(client: FlaskClient) -> str:
+    name = client.application.config["SESSION_COOKIE_NAME"]
+    cookie = client.get_cookie(name)
+    assert cookie is not None
+    return f"{name}={cookie.value}"

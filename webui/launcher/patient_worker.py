@@ -1,0 +1,56 @@
+"""gunicorn's threads, but a client that sends slowly on purpose does not keep one of them for ever."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from typing import Any, ClassVar
+
+from gunicorn.workers.gthread import ThreadWorker
+
+# Slower than this nobody sends who wants an answer.
+_SLOWEST_BYTES_PER_SECOND = 16 * 1024
+_LOOK_SECONDS = 0.5
+
+
+class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """A worker that stops reading from connections whose request does not arrive in time.
+
+    The head of a request has `head_seconds`, its body as long again and a second for each 16 KiB. Only reading ends:
+    an answer that is being sent, however long it takes, is not touched.
+    """
+
+    head_seconds: ClassVar[float] = 20.0
+
+    def init_process(self) -> None:
+        """Start the one thread that watches all connections of this process."""
+        self._deadlines: dict[Any, float] = {}
+        threading.Thread(target=self._watch, name="slow-requests", daemon=True).start()
+        super().init_process()
+
+    def handle(self, conn: Any) -> Any:
+        """Read and answer one request; its head must come in time."""
+        self._deadlines[conn] = time.monotonic() + self.head_seconds
+        try:
+            return super().handle(conn)
+        finally:
+            self._deadlines.pop(conn, None)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Answer a request whose head is here; its body must come in time."""
+        said = next((text for name, text in req.headers if name == "CONTENT-LENGTH"), "0")
+        # A body without a length has the time of the head alone; browsers and our client always say one.
+        size_bytes = int(said) if said.isdigit() and len(said) < 16 else 0
+        self._deadlines[conn] = time.monotonic() + self.head_seconds + size_bytes / _SLOWEST_BYTES_PER_SECOND
+        return super().handle_request(req, conn)
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(_LOOK_SECONDS)
+            now = time.monotonic()
+            for conn, deadline in list(self._deadlines.items()):
+                if now > deadline and self._deadlines.pop(conn, None) is not None:
+                    with contextlib.suppress(OSError):
+                        conn.sock.shutdown(socket.SHUT_RD)
