@@ -75,6 +75,10 @@ class TrainingError(CadenzaError):
     """A training cannot go on, such as a loss that became NaN; the message says what to change."""
 
 
+class DeviceError(CadenzaError):
+    """A device cannot do what is asked of it, such as hold a model in its memory."""
+
+
 class StorageError(CadenzaError):
     """An artifact cannot be stored or read."""
 

@@ -14,9 +14,10 @@ from core.errors import InputError
 from core.modeling.backend import make_deterministic, use_one_thread
 from core.modeling.checkpoints import Checkpoint
 from core.music.notes import Notes
-from core.sampling.blocks import CompositionInterrupted, run_blocks
+from core.sampling.blocks import ChunkLoop, CompositionInterrupted
 from core.sampling.facts import SAMPLER_VERSION, least_primer_notes
 from core.sampling.finishing import finish_take
+from core.sampling.memory import run_within_memory
 from core.sampling.programs import programs_of
 from core.sampling.settings import TakeSettings
 from core.training.settings import TutorialSettings
@@ -85,6 +86,7 @@ class Composer:
         Raises:
             CompositionInterrupted: `interrupted` said so; takes handed over before are complete.
             InputError: the primer is missing or too short (field `primer`).
+            DeviceError: the device's memory does not even hold one take at a time.
         """
         needed = least_primer_notes(self._settings)
         if needed and (primer is None or len(primer) < needed):
@@ -93,7 +95,10 @@ class Composer:
         if not requests:
             return
         started = time.monotonic()
-        loops = self._programs.loops(len(requests), self._weights, settings, primer, traced=on_logits is not None)
+
+        def make_loops(takes: int) -> Sequence[ChunkLoop]:
+            return self._programs.loops(takes, self._weights, settings, primer, traced=on_logits is not None)
+
         decoded: Callable[[NDArray[np.generic]], Notes]
         if isinstance(self._settings, TutorialSettings):
             decoded = from_triples
@@ -112,7 +117,7 @@ class Composer:
             on_take(index, notes)
 
         before = self._seconds
-        run_blocks(loops, requests, finished, interrupted)
+        run_within_memory(make_loops, self._programs.narrow, requests, finished, interrupted)
 
 
 def _loudness(primer: Notes | None) -> NDArray[np.uint16]:

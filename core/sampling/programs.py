@@ -75,6 +75,19 @@ class Programs:
         blocks = min(self._most_blocks, -(-takes // rows))
         return self._program(rows).loops(blocks, weights, settings, primer, traced=traced)
 
+    def narrow(self) -> bool:
+        """Use blocks half as wide from now on, on a device whose memory was too small; False when they are of one row.
+
+        Their bits may be others: such a device counts as one of another kind.
+        """
+        widest = self._widths[-1]
+        if widest == 1:
+            return False
+        self._widths = (*(width for width in self._widths if width < widest // 2), widest // 2)
+        self._programs.pop(widest, None)
+        self._agreeing.clear()
+        return True
+
     def _program(self, rows: int) -> _Program:
         if rows not in self._programs:
             settings = self._settings
