@@ -39,10 +39,21 @@ _NAMED = {
     "takes.star": "take.change",
     "takes.note": "take.change",
     "api.upload_model": "model.upload",
+    "takes.more": "take.more_like",
+    "placing.move": "job.move",
+    "placing.priority": "job.place",
+    "placing.start": "job.place",
+    "placing.cancel_many": "job.cancel",
+    "placing.retry_many": "job.retry",
+    "queue.drain": "worker.drain",
+    "queue.undrain": "worker.resume",
+    "queue.start": "queue.choose_start",
+    "api.choose_start": "queue.choose_start",
+    "limits.save": "limit.set",
     "datasets.create": "dataset.import",
     "api.create_dataset": "dataset.import",
 }
-_MAKING = frozenset({"create", "import", "upload", "repeat", "more", "more_like"})
+_MAKING = frozenset({"create", "import", "upload", "repeat", "more_like"})
 _TOLD = ("name", "role", "priority", "state", "kind", "count", "queue", "paused", "position")
 _LONGEST_TOLD = 100
 
@@ -107,7 +118,8 @@ def _record_act(session: Session) -> None:
     number = row.id if row is not None and act.number is None else act.number
     title = _title_of(row)
     detail: dict[str, Any] = {name: value for name, value in _told().items() if value and value != title}
-    jobs = [each.id for each in made if isinstance(each, Job) and each is not row]
+    rows = made if made or number is not None else session.info.get("touched", [])
+    jobs = sorted({each.id for each in rows if isinstance(each, Job) and each is not row})
     if jobs:
         detail["jobs"] = jobs[:20]
     if (others := sorted(set(request.view_args or {}) - {f"{act.noun}_id"})) and number is None:

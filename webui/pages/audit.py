@@ -17,7 +17,11 @@ from webui.pages.answers import number_arg, page
 
 bp = Blueprint("audit", __name__, url_prefix="/audit")
 
-_NOUNS = ("job", "dataset", "training", "model", "generation", "take", "upload", "person", "token", "queue", "worker")
+AUDIT_NOUNS = (
+    "job", "dataset", "training", "model", "generation", "take", "upload", "evaluation", "person", "token", "limit",
+    "queue", "worker",
+)  # fmt: skip
+"""What the filter offers: all that acts are done to."""
 _PER_PAGE = 50
 
 
@@ -42,7 +46,7 @@ def index() -> Response:
             "people/audit.html",
             found=find_entries(session, wanted, page=number_arg("page"), per_page=_PER_PAGE),
             asked=asked,
-            nouns=_NOUNS,
+            nouns=AUDIT_NOUNS,
             anything=session.scalar(select(AuditEntry.id).limit(1)) is not None,
         )
 

@@ -16,10 +16,14 @@ from core.people.rights import Right
 from core.records.database import Database
 from tests.tools.team import Team
 from webui.access import KINDS, access_of
+from webui.acts import act_of
 from webui.context import AccountsSwitch, Services
 from webui.operations import OPEN_ENDPOINTS
+from webui.pages.audit import AUDIT_NOUNS
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
+# What the audit page's filter offers, and what services record under a name of their own.
+NOUNS = {*AUDIT_NOUNS, "account", "sign_in"}
 
 
 @pytest.fixture
@@ -242,3 +246,23 @@ def test_without_accounts_nothing_is_asked(client: FlaskClient) -> None:
 def rows(database: Database) -> int:
     with database.reading() as session:
         return sum(session.scalar(select(func.count()).select_from(table)) or 0 for table in (Job, Upload))
+
+
+def test_pages_and_api_call_an_act_by_the_same_words(app: APIFlask) -> None:
+    acts: dict[tuple[str, str], set[str]] = {}
+    for rule in app.url_map.iter_rules():
+        if (rule.methods or set()) - SAFE:
+            act = act_of(rule.endpoint, {})
+            acts.setdefault((act.noun, act.verb), set()).add(rule.endpoint)
+    assert {noun for noun, _verb in acts} <= NOUNS
+    for act in (("job", "cancel"), ("generation", "rename"), ("dataset", "import"), ("take", "more_like")):
+        assert len(acts[act]) > 1, act
+
+
+def test_many_jobs_at_once_are_ones_own(team: Team, everything: Any) -> None:
+    for path in ("/api/v1/jobs/cancel", "/api/v1/jobs/retry"):
+        answer = team.program("mia")("POST", path, json={"most": 500})
+        assert answer.status_code in {200, 202, 409}, answer.text
+    with team.services.database.reading() as session:
+        job = session.get_one(Job, everything.job)
+        assert (job.owner, job.state.value, job.cancel_requested) == ("max", "queued", False)
