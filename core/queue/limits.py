@@ -12,10 +12,11 @@ from datetime import datetime
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
-from core.errors import LimitError, NotFoundError
+from core.errors import ConflictError, LimitError
 from core.models.base import utc_now
 from core.models.jobs import OwnerTurn, Queue
 from core.models.queues import EVERYBODY, PersonLimit
+from core.people.audit import record
 from core.queue.storage import stored_bytes
 from core.queue.usage import GPU_QUEUES, count_running, count_waiting, gpu_hours
 from core.records.database import announce
@@ -137,6 +138,7 @@ def set_limits(session: Session, owner: str, values: Mapping[str, float | None],
         setattr(row, name, values.get(name))
     row.changed_by, row.changed_at = by, utc_now()
     session.flush()
+    record(session, "limits.set", subject="person", title=owner, limits={name: values.get(name) for name in _LIMITED})
     block_spent(session)
     announce(session, "limits", "jobs")
 
@@ -145,13 +147,14 @@ def remove_limits(session: Session, owner: str) -> None:
     """Let the limits of everybody hold for an owner again; those of everybody themselves become none.
 
     Raises:
-        NotFoundError: the owner has no limits.
+        ConflictError: the owner has no limits.
     """
     row = session.get(PersonLimit, owner)
     if row is None:
-        raise NotFoundError(f"{owner or 'Everybody'} has no limits of their own.")
+        raise ConflictError(f"{owner or 'Everybody'} has no limits of their own.")
     session.delete(row)
     session.flush()
+    record(session, "limits.remove", subject="person", title=owner)
     block_spent(session)
     announce(session, "limits", "jobs")
 

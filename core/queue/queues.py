@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from core.errors import InputError, NotFoundError
+from core.errors import InputError
 from core.models.base import utc_now
 from core.models.jobs import Queue
 from core.models.queues import QueueControl
 from core.models.workers import Worker, WorkerState
+from core.people.audit import record
 from core.records.database import announce
 
 
@@ -36,17 +37,22 @@ def queue_controls(session: Session) -> dict[Queue, QueueControl]:
 
 def pause_queues(session: Session, queues: Iterable[Queue], by: str, *, stop_running: bool = False) -> None:
     """Start nothing more of these queues. With `stop_running` what runs stops at its next resume point and waits."""
-    _change(session, queues, by, paused=True, stop_running=stop_running)
+    changed = _change(session, queues, by, paused=True, stop_running=stop_running)
+    if changed:
+        record(session, "queue.pause", subject="queue", title=changed, stop_running=stop_running)
 
 
 def resume_queues(session: Session, queues: Iterable[Queue], by: str) -> None:
     """Let these queues go on (send tickets after the commit)."""
-    _change(session, queues, by, paused=False, stop_running=False)
+    record(
+        session, "queue.resume", subject="queue", title=_change(session, queues, by, paused=False, stop_running=False)
+    )
 
 
 def choose_start(session: Session, queues: Iterable[Queue], by: str, *, paused: bool) -> None:
     """Whether these queues come up paused when the whole system is started again, or go on."""
-    _change(session, queues, by, start_paused=paused)
+    changed = _change(session, queues, by, start_paused=paused)
+    record(session, "queue.choose_start", subject="queue", title=changed, paused=paused)
 
 
 def apply_start(session: Session, *, paused: bool = False) -> list[Queue]:
@@ -66,7 +72,7 @@ def drain(session: Session, name: str, *, draining: bool = True) -> Worker:
     """Let a worker finish what it runs and take nothing new; or let it take work again. Twice is no error.
 
     Raises:
-        NotFoundError: there is no such worker.
+        InputError: there is no such worker.
     """
     worker = session.scalars(
         update(Worker)
@@ -78,7 +84,8 @@ def drain(session: Session, name: str, *, draining: bool = True) -> Worker:
     if worker is None:
         known = session.scalars(select(Worker.name).where(Worker.state != WorkerState.GONE).order_by(Worker.name))
         names = ", ".join(known) or "none"
-        raise NotFoundError(f"There is no worker {name[:100]!r}; known are: {names}.")
+        raise InputError.of("name", f"name: there is no worker {name[:100]!r}; known are: {names}.")
+    record(session, "worker.drain" if draining else "worker.resume", subject="worker", title=name)
     announce(session, "workers")
     return worker
 
@@ -87,8 +94,9 @@ def _untouched(queue: Queue) -> QueueControl:
     return QueueControl(queue=queue, paused=False, stop_running=False, start_paused=False, changed_by="")
 
 
-def _change(session: Session, queues: Iterable[Queue], by: str, **values: bool) -> None:
-    for queue in queues:
+def _change(session: Session, queues: Iterable[Queue], by: str, **values: bool) -> str:
+    chosen = list(queues)
+    for queue in chosen:
         row = session.get(QueueControl, queue)
         if row is None:
             row = _untouched(queue)
@@ -98,3 +106,4 @@ def _change(session: Session, queues: Iterable[Queue], by: str, **values: bool) 
         row.changed_by, row.changed_at = by, utc_now()
     session.flush()
     announce(session, "queues", "jobs")
+    return ", ".join(queue.value for queue in chosen)

@@ -180,7 +180,6 @@ def choose_start(json_data: StartChoiceInput) -> QueueControlsOutput:
 @needs(Right.OPERATE)
 @api.input(WorkerInput)
 @api.output(WorkerOutput)
-@api.doc(responses=[404])
 def drain_worker(json_data: WorkerInput) -> WorkerOutput:
     """Let a worker finish what it runs and take nothing new."""
     return _drain(json_data.name, draining=True)
@@ -190,7 +189,6 @@ def drain_worker(json_data: WorkerInput) -> WorkerOutput:
 @needs(Right.OPERATE)
 @api.input(WorkerInput)
 @api.output(WorkerOutput)
-@api.doc(responses=[404])
 def resume_worker(json_data: WorkerInput) -> WorkerOutput:
     """Let a drained worker take work again."""
     return _drain(json_data.name, draining=False)
@@ -229,7 +227,7 @@ def set_limits(json_data: LimitsInput) -> LimitsOutput:
 @needs(Right.MANAGE_PEOPLE)
 @api.input(OwnerQuery, location="query")
 @api.output({}, status_code=204)
-@api.doc(responses=[404])
+@api.doc(responses=[409])
 def remove_limits(query_data: OwnerQuery) -> Response:
     """Let the limits of everybody hold for a person again, or remove those of everybody."""
     with current_services().database.transaction() as session:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.errors import InputError, NotFoundError
+from core.errors import InputError
 from core.models.jobs import Queue
 from core.models.workers import Worker, WorkerState
 from core.queue.claim import claim, finish_and_claim
@@ -71,7 +71,7 @@ def test_a_drained_worker_gets_nothing_new(database: Database, submit):
         assert claim(session, Queue.LIGHT, "v") is not None
     with database.transaction() as session:
         assert not drain(session, "w", draining=False).draining
-        with pytest.raises(NotFoundError, match="no worker 'x'; known are: v, w"):
+        with pytest.raises(InputError, match="no worker 'x'; known are: v, w"):
             drain(session, "x")
     assert take(database).attempt == 1
 

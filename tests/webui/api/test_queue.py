@@ -139,7 +139,7 @@ def test_a_worker_is_drained(api: Any, content: WebContent, jobs: list[int]) -> 
     content.worker("gpu-1")
     assert api.post("/workers/drain", {"name": "gpu-1"}, 200)["draining"]
     assert [worker["draining"] for worker in api.get("/workers")["items"]] == [True]
-    assert "no worker 'x'; known are: gpu-1" in api.refused("POST", "/workers/drain", 404, json={"name": "x"})[0]
+    assert "no worker 'x'; known are: gpu-1" in api.refused("POST", "/workers/drain", 422, json={"name": "x"})[0]
     assert not api.post("/workers/resume", {"name": "gpu-1"}, 200)["draining"]
 
 
@@ -155,5 +155,5 @@ def test_limits_are_set_shown_and_removed(api: Any, jobs: list[int]) -> None:
     assert [each["owner"] for each in api.get("/limits")["items"]] == ["", "local"]
     api.ask("DELETE", "/limits?owner=local", 204)
     assert api.get("/limits/mine")["waiting_jobs"] == 50
-    api.refused("DELETE", "/limits?owner=local", 404)
+    api.refused("DELETE", "/limits?owner=local", 409)
     assert "running_units: '-1' is refused" in api.refused("PUT", "/limits", 422, json={"running_units": -1})[0]

@@ -109,7 +109,7 @@ def test_a_worker_is_drained_by_a_button(client: FlaskClient, content: WebConten
     assert "Take work again" in page
     client.post("/workers/resume", data={"name": "gpu <1>"})
     assert "Drained" not in client.get("/workers").text
-    assert client.post("/workers/drain", data={"name": "x"}).status_code == 404
+    assert client.post("/workers/drain", data={"name": "x"}).status_code == 422
 
 
 def test_limits_are_set_by_a_form(client: FlaskClient, content: WebContent, jobs: list[int]) -> None:
@@ -126,7 +126,7 @@ def test_limits_are_set_by_a_form(client: FlaskClient, content: WebContent, jobs
     for name, text in (("waiting_jobs", "-1"), ("running_units", "1.5"), ("storage_gib", "much")):
         assert client.post("/limits", data={"owner": "local", name: text}).status_code == 422
     assert client.post("/limits/remove", data={"owner": "local"}).status_code == 303
-    assert client.post("/limits/remove", data={"owner": "local"}).status_code == 404
+    assert client.post("/limits/remove", data={"owner": "local"}).status_code == 409
 
 
 def test_a_generation_is_edited_and_takes_the_place_of_the_old_one(
