@@ -67,37 +67,52 @@ def forecasts(session: Session, queue: Queue) -> dict[int, Forecast]:
     return {job.job_id: _forecast(job, jobs, workers) for job in jobs}
 
 
-def seconds_per_work(session: Session, kind: JobKind, like: str = "") -> Span | None:
-    """What a unit of work of a kind has taken lately, s; of jobs whose request says the same `rate_key`, if any."""
-    recent = session.execute(
-        select(Job.id, Job.request)
-        .where(Job.kind == kind, Job.state == JobState.SUCCEEDED)
-        .order_by(Job.id.desc())
-        .limit(_JOBS)
-    ).all()
-    same = [row.id for row in recent if like and rate_key(row.request) == like]
-    rows = session.execute(
-        select(Unit.job_id, Unit.claimed_at, Unit.finished_at, Unit.work).where(
-            Unit.job_id.in_(same or [row.id for row in recent]), Unit.state == UnitState.DONE, Unit.index < _UNITS
-        )
-    ).all()
-    sums: dict[int, tuple[float, float]] = {}
-    for job_id, claimed, finished, work in rows:
-        if claimed is not None and finished is not None and work > 0:
-            seconds, amount = sums.get(job_id, (0.0, 0.0))
-            sums[job_id] = (seconds + max((finished - claimed).total_seconds(), 0.0), amount + work)
-    rates = sorted(seconds / amount for seconds, amount in sums.values())
-    if not rates:
-        return None
-    if len(rates) < _ENOUGH:
-        return Span(rates[0] / _FEW, rates[-1] * _FEW)
-    cut = len(rates) // 10
-    return Span(rates[cut] / _MANY, rates[-1 - cut] * _MANY)
+class Measured:
+    """What work of each kind has taken lately; asks the database once for each kind."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._rates: dict[JobKind, list[tuple[str, float]]] = {}
+
+    def seconds_per_work(self, kind: JobKind, like: str = "") -> Span | None:
+        """Seconds that a unit of work takes; of jobs with the same `rate_key` as far as there are any."""
+        if kind not in self._rates:
+            self._rates[kind] = _rates(self._session, kind)
+        found = self._rates[kind]
+        rates = sorted([rate for key, rate in found if like and key == like] or [rate for _, rate in found])
+        if not rates:
+            return None
+        if len(rates) < _ENOUGH:
+            return Span(rates[0] / _FEW, rates[-1] * _FEW)
+        cut = len(rates) // 10
+        return Span(rates[cut] / _MANY, rates[-1 - cut] * _MANY)
 
 
 def rate_key(request: dict[str, Any]) -> str:
     """What jobs have in common that take alike: the model that composes, the family that trains."""
     return str(request.get("rate_key") or request.get("model_id") or "")
+
+
+def _rates(session: Session, kind: JobKind) -> list[tuple[str, float]]:
+    """The `rate_key` and the seconds per unit of work of each of the latest jobs of a kind that succeeded."""
+    latest = (
+        select(Job.id, Job.request)
+        .where(Job.kind == kind, Job.state == JobState.SUCCEEDED)
+        .order_by(Job.id.desc())
+        .limit(_JOBS)
+    )
+    recent = {row.id: rate_key(row.request) for row in session.execute(latest)}
+    rows = session.execute(
+        select(Unit.job_id, Unit.claimed_at, Unit.finished_at, Unit.work).where(
+            Unit.job_id.in_(list(recent)), Unit.state == UnitState.DONE, Unit.index < _UNITS
+        )
+    )
+    sums: dict[int, tuple[float, float]] = {}
+    for job_id, claimed, finished, work in rows:
+        if claimed is not None and finished is not None and work > 0:
+            seconds, amount = sums.get(job_id, (0.0, 0.0))
+            sums[job_id] = (seconds + max((finished - claimed).total_seconds(), 0.0), amount + work)
+    return [(recent[job_id], seconds / amount) for job_id, (seconds, amount) in sums.items()]
 
 
 def _workers(session: Session, queue: Queue) -> int:
@@ -120,17 +135,14 @@ def _open_jobs(session: Session, queue: Queue) -> list[_Open | None]:
     if len(parts) > _MOST_JOBS:
         return []
     columns = (Job.id, Job.owner, Job.priority, Job.position, Job.kind, Job.request, Job.seconds_left)
-    rates: dict[tuple[JobKind, str], Span | None] = {}
+    measured = Measured(session)
     found: list[_Open | None] = []
     open_jobs = select(*columns).where(Job.queue == queue, Job.state.in_((JobState.QUEUED, JobState.RUNNING)))
     rows = session.execute(open_jobs)
     for row in rows:
         if row.id not in parts:
             continue
-        key = (row.kind, rate_key(row.request))
-        if key not in rates:
-            rates[key] = seconds_per_work(session, *key)
-        found.append(_open_job(row, parts[row.id], rates[key]))
+        found.append(_open_job(row, parts[row.id], measured.seconds_per_work(row.kind, rate_key(row.request))))
     return found
 
 

@@ -97,9 +97,10 @@ def workers() -> Response:
             select(Worker, Job)
             .outerjoin(Unit, Unit.id == Worker.unit_id)
             .outerjoin(Job, Job.id == Unit.job_id)
-            .order_by(Worker.state == WorkerState.GONE, Worker.name)
+            .order_by(Worker.name)
             .limit(500)
         ).all()
+        rows = sorted(rows, key=lambda row: row[0].state is WorkerState.GONE)
         return page("queue/workers.html", workers=rows, may_operate=current_actor().may(Right.OPERATE))
 
 
