@@ -17,6 +17,7 @@ from werkzeug.urls import iri_to_uri
 
 from core.errors import AccessError, NotFoundError, SignInError
 from core.models.datasets import Dataset, Piece
+from core.models.evaluations import Evaluation
 from core.models.generations import Generation, Take
 from core.models.jobs import Job
 from core.models.trainings import Model, Training
@@ -58,6 +59,9 @@ KINDS = {
     "dataset_id": Kind("dataset", lambda number: select(Dataset.owner).where(Dataset.id == number), shown=True),
     "piece_id": Kind("piece", lambda number: select(Dataset.owner).join(Piece).where(Piece.id == number), shown=True),
     "model_id": Kind("model", lambda number: select(Model.owner).where(Model.id == number), shown=True),
+    "evaluation_id": Kind(
+        "evaluation", lambda number: select(Evaluation.owner).where(Evaluation.id == number), shown=True
+    ),
     "training_id": Kind("training", lambda number: select(Training.owner).where(Training.id == number)),
     "generation_id": Kind("generation", lambda number: select(Generation.owner).where(Generation.id == number)),
     "take_id": Kind("take", lambda number: select(Generation.owner).join(Take).where(Take.id == number)),

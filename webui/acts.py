@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from core.models.base import Base
 from core.models.datasets import Dataset
+from core.models.evaluations import Evaluation
 from core.models.generations import Generation, Take
 from core.models.jobs import Job
 from core.models.trainings import Model, Training
@@ -25,6 +26,7 @@ _NOUNS: dict[str, type[Base]] = {
     "dataset": Dataset,
     "training": Training,
     "model": Model,
+    "evaluation": Evaluation,
     "generation": Generation,
     "take": Take,
     "job": Job,
@@ -35,6 +37,8 @@ _NAMED = {
     "api.keep_best": "training.keep",
     "api.render_take": "take.render",
     "takes.request_audio": "take.render",
+    "api.search_take": "take.search",
+    "takes.search": "take.search",
     "api.change_take": "take.change",
     "takes.star": "take.change",
     "takes.note": "take.change",

@@ -42,7 +42,7 @@ def create_training(
     values: Mapping[str, Any],
     preset: str = "",
     name: str = "",
-    evaluate: bool = False,
+    evaluate: bool = True,
     owner: str = "local",
 ) -> Training:
     """Queue a training of `family` on a dataset; an evaluation of its model follows by itself if `evaluate`.

@@ -174,7 +174,7 @@ def train_again(api: Api, dataset: dict[str, Any], model: dict[str, Any]) -> Cal
     """Submits the same training once more, under another name."""
 
     def submit(name: str) -> dict[str, Any]:
-        values = {"dataset": dataset["id"], "family": "lstm", "settings": TRAINING, "name": name}
+        values = {"dataset": dataset["id"], "family": "lstm", "settings": TRAINING, "name": name, "evaluate": False}
         made: dict[str, Any] = api.send("POST", "/trainings", values)
         return made
 

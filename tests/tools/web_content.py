@@ -13,10 +13,13 @@ from sqlalchemy import select, update
 
 from core.artifacts import ArtifactStore
 from core.datasets.corpus import Corpus, Split
+from core.evaluation.results import music_results, originality_results
+from core.evaluation.unrelated import Unrelated
 from core.modeling.checkpoints import Checkpoint
 from core.modeling.initial import initial_weights
 from core.models.base import utc_now
 from core.models.datasets import Dataset, Piece, Rejection
+from core.models.evaluations import Evaluation, SharedPassage
 from core.models.generations import Generation, Take
 from core.models.jobs import Job, JobKind, JobState, Queue, Unit, UnitState
 from core.models.trainings import Model, Training, TrainingPoint
@@ -29,6 +32,7 @@ from core.queue.enqueue import enqueue
 from core.records.database import Database
 from core.sampling.facts import SAMPLER_VERSION
 from core.sampling.settings import GenerationSettings
+from core.services.evaluations import create_evaluation
 from core.services.generations import create_generation
 from core.training.settings import LstmSettings
 
@@ -139,6 +143,55 @@ class WebContent:
             generation_id = create_generation(session, self.store, model_id=model_id, values=values).id
         self.make_takes(generation_id, made)
         return generation_id
+
+    def evaluation(self, model_id: int, dataset_id: int, generation_id: int | None = None, results: bool = True) -> int:
+        """A finished evaluation (or one that waits), with figures of made-up music and passages of its takes."""
+        with self.database.transaction() as session:
+            evaluation = create_evaluation(
+                session, self.store, model_id=model_id, dataset_id=dataset_id, generation_id=generation_id
+            )
+        if not results:
+            return evaluation.id
+        likelihood = {"kind": "events", "nats_per_event": 2.1, "nats_per_note": 6.5, "nats_per_second": 50.0}
+        music = music_results(
+            [some_notes(seed) for seed in range(8)], [some_notes(500 + seed, 120) for seed in range(8)]
+        )
+        unrelated = Unrelated(tuple(range(5, 25)), 1, 8)
+        with self.database.transaction() as session:
+            row = session.get_one(Evaluation, evaluation.id)
+            originality = originality_results([9, 12, 40], unrelated)
+            takes = session.scalars(select(Take).where(Take.generation_id == generation_id)).all()
+            piece = session.scalars(select(Piece).where(Piece.dataset_id == dataset_id).limit(1)).one()
+            row.results = {
+                "likelihood": {**likelihood, "events": 900, "notes": 300, "seconds": 40.0, "pieces": 3, "seen": 1},
+                "music": music,
+                "originality": {
+                    **originality,
+                    "dataset_id": dataset_id,
+                    "dataset_name": row.dataset_name,
+                    "longest_take_id": takes[0].id if takes else None,
+                },
+            }
+            row.finished_at = utc_now()
+            for take, notes in zip(takes[:2], (40, 0), strict=False):
+                own = {"piece_id": piece.id, "take_begin_seconds": 1.0, "take_end_seconds": 6.0} if notes else {}
+                session.add(
+                    SharedPassage(
+                        take_id=take.id,
+                        dataset_id=dataset_id,
+                        notes=notes,
+                        threshold=25,
+                        flagged=notes >= 25,
+                        piece_begin_seconds=2.0,
+                        piece_end_seconds=7.0,
+                        transposition=-2,
+                        tempo=1.1,
+                        version=1,
+                        **own,
+                    )
+                )
+        self.finish_job(evaluation.job_id or 0)
+        return evaluation.id
 
     def make_takes(self, generation_id: int, count: int | None = None) -> None:
         """Finish the next `count` takes of a generation (all by default), as a worker would."""

@@ -6,13 +6,16 @@ from apiflask.schemas import FileSchema
 from flask import Response
 
 from core.errors import NotFoundError
+from core.models.evaluations import SharedPassage
 from core.models.jobs import Job
 from core.services import generations as generations_service
 from core.services import takes as service
+from core.services.originality import passages_of, request_originality
 from webui.access import names_others
 from webui.api.answers import MIDI, bytes_answer, location, stored_answer, tell_workers
 from webui.api.blueprint import api
 from webui.api.schemas.datasets import NotesOutput
+from webui.api.schemas.evaluations import OriginalityOutput, PassageOutput
 from webui.api.schemas.generations import (
     AudioInput,
     AudioOutput,
@@ -114,6 +117,28 @@ def get_take_audio(take_id: int, query_data: AudioQuery) -> Response:
     return stored_answer(key, file_name, service.AUDIO_FORMATS[query_data.format])
 
 
+@api.get("/takes/<number:take_id>/originality")
+@api.output(OriginalityOutput)
+def get_take_originality(take_id: int) -> OriginalityOutput:
+    """Show the longest passage that a take shares with a training piece, where that was searched."""
+    with current_services().database.reading() as session:
+        service.get_take(session, take_id)
+        return _originality(passages_of(session, take_id), None)
+
+
+@api.post("/takes/<number:take_id>/originality")
+@names_others
+@api.output(OriginalityOutput, status_code=202, description="It is being searched.")
+@api.doc(responses={200: "It is known.", 409: "The training pieces are not here."})
+def search_take(take_id: int) -> tuple[OriginalityOutput, int]:
+    """Search the training pieces for the longest passage that a take shares with one, unless that is known."""
+    with current_services().database.transaction() as session:
+        job = request_originality(session, take_id, current_actor().name)
+        answer = _originality(passages_of(session, take_id), job)
+    tell_workers(job)
+    return answer, 202 if job else 200
+
+
 @api.post("/takes/<number:take_id>/more")
 @names_others
 @api.input(MoreInput)
@@ -141,6 +166,14 @@ def repeat_take(take_id: int) -> Created:
         generation = generations_service.repeat_take(session, services.store, take_id, current_actor().name)
         answer, job = GenerationOutput.of(generation), generation.job
     return _created(answer, job)
+
+
+def _originality(passages: list[SharedPassage], job: Job | None) -> OriginalityOutput:
+    return OriginalityOutput(
+        ready=bool(passages) and job is None,
+        items=[PassageOutput.of(passage) for passage in passages],
+        job=JobOutput.of(job) if job else None,
+    )
 
 
 def _created(answer: GenerationOutput, job: Job | None) -> Created:

@@ -52,6 +52,7 @@ def create_training(json_data: TrainingInput) -> tuple[TrainingOutput, int, dict
             preset=json_data.preset,
             values=json_data.settings,
             name=json_data.name,
+            evaluate=json_data.evaluate,
             owner=current_actor().name,
         )
         job = training.job

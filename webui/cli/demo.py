@@ -49,6 +49,7 @@ def demo(leave: bool) -> None:
                 for file in files:
                     click.echo(file)
                 if not leave:
+                    _evaluate(client, model)
                     _say("Serving until Ctrl-C.")
                     ended.wait()
         except KeyboardInterrupt:
@@ -79,9 +80,9 @@ def _model(client: ApiClient, dataset: dict[str, Any]) -> dict[str, Any]:
             _say(f"Using the model {model['name']!r}")
             return model
     _say(f"Training the model {_FAMILY} {_PRESET} for a fixed number of steps")
-    training = _unfinished(client, ours) or client.send(
-        "POST", "/trainings", {"dataset": dataset["id"], "family": _FAMILY, "preset": _PRESET, "name": _MODEL}
-    )
+    values = {"dataset": dataset["id"], "family": _FAMILY, "preset": _PRESET, "name": _MODEL}
+    # The music comes first; what the model is worth is measured once it plays.
+    training = _unfinished(client, ours) or client.send("POST", "/trainings", {**values, "evaluate": False})
     _follow(client, training["job"])
     trained = client.get(f"/trainings/{training['id']}")["model_id"]
     result: dict[str, Any] = client.get(f"/models/{trained}")
@@ -103,6 +104,13 @@ def _takes(client: ApiClient, model: dict[str, Any], folder: Path) -> list[Path]
         save(client, f"/takes/{take['id']}/midi", target)
         files.append(target)
     return files
+
+
+def _evaluate(client: ApiClient, model: dict[str, Any]) -> None:
+    """Queue an evaluation of the model, unless there is one; its page shows the figures when they are there."""
+    if not client.get("/evaluations", model_id=model["id"])["total"]:
+        client.send("POST", "/evaluations", {"model": model["id"]})
+        _say("Measuring the model; its page shows how good it is in a minute or two")
 
 
 def _unfinished(client: ApiClient, found: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,14 +18,18 @@ if TYPE_CHECKING:
 @click.option("--preset", default="", metavar="NAME", help="A preset of the family, such as Starter.")
 @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="A setting, such as units=512; repeatable.")
 @click.option("--name", default="", help="What the training and its model are called.")
+@click.option("--no-evaluation", is_flag=True, help="No evaluation of the model follows by itself.")
 @place_options
 @wait_option
 @api_client
-def train(client: ApiClient, dataset: str, pairs: tuple[str, ...], wait: bool, **chosen: str) -> None:
+def train(
+    client: ApiClient, dataset: str, pairs: tuple[str, ...], no_evaluation: bool, wait: bool, **chosen: str
+) -> None:
     """Train a model on a dataset."""
     from webui.cli.tables import duration
 
-    values = {"dataset": dataset, "settings": settings_of(pairs), **chosen}
+    values: dict[str, Any] = {"dataset": dataset, "settings": settings_of(pairs), "evaluate": not no_evaluation}
+    values |= chosen
     seconds = client.send("POST", "/trainings/estimate", values)["seconds"]
     click.echo(f"This will take about {duration(seconds)}.", err=True)
     training = client.send("POST", "/trainings", values)

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from core.errors import InputError
+from core.evaluation.settings import EvaluationSettings
 from core.models.trainings import Training
+from core.services import evaluations
 from core.services import models as service
 from core.services.generations import find_generations
 from core.services.trainings import find_trainings
 from core.training.settings import FAMILIES
 from webui.context import current_services
+from webui.forms import form_fields
 from webui.identity import current_actor
 from webui.pages.answers import done, number_arg, page, wanted_part
+from webui.pages.evaluations import words
 from webui.pages.files import send_stored
 
 bp = Blueprint("models", __name__, url_prefix="/models")
 
 _RUNNING_SHOWN = 50
+_EVALUATIONS_SHOWN = 8
 
 
 @bp.get("")
@@ -49,6 +57,7 @@ def show(model_id: int) -> Response:
             training=None if wanted_part() else session.scalar(statement),
             generations=find_generations(session, model_id=model_id, per_page=8),
             labels=setting_labels(model.family),
+            **_measured(session, model_id),
             summary=FAMILIES[model.family].summary if model.family in FAMILIES else "",
         )
 
@@ -90,6 +99,21 @@ def delete(model_id: int) -> ResponseReturnValue:
     services = current_services()
     service.delete_model(services.database, services.store, model_id)
     return done("The model is deleted.", url_for("models.index"))
+
+
+def _measured(session: Session, model_id: int) -> dict[str, Any]:
+    """The newest finished evaluation, those under way, and what the form of another one needs."""
+    found = evaluations.find_evaluations(session, model_id=model_id, per_page=_EVALUATIONS_SHOWN)
+    own = evaluations.trained_on(session, model_id)
+    return {
+        **words(),
+        "evaluations": found,
+        "latest": evaluations.latest_evaluations(session, [model_id]).get(model_id),
+        "running": [each for each in found.items if each.job is not None and not each.job.state.is_final],
+        "evaluation_fields": form_fields(EvaluationSettings),
+        "datasets": evaluations.datasets_to_measure_on(session),
+        "own_dataset_id": own.id if own is not None else None,
+    }
 
 
 def setting_labels(family: str) -> dict[str, str]:

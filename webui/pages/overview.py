@@ -38,7 +38,9 @@ def index() -> Response:
 
 def _facts(session: Session) -> dict[str, int | Dataset | Model | None]:
     generations = session.execute(
-        select(func.count(), func.coalesce(func.sum(Generation.takes_done), 0)).select_from(Generation)
+        select(func.count(), func.coalesce(func.sum(Generation.takes_done), 0))
+        .select_from(Generation)
+        .where(Generation.purpose == "")
     ).one()
     return {
         "datasets": session.scalar(select(func.count()).select_from(Dataset)) or 0,

@@ -20,6 +20,8 @@ bp = Blueprint("pieces", __name__, url_prefix="/pieces")
 
 _NOTES_PER_PAGE = 100
 _FOUND_SHOWN = 20
+# A chord's notes, and those that rounding moved, belong to the passage that one of them begins or ends.
+_EDGE_SECONDS = 0.05
 
 
 @bp.get("/<number:piece_id>")
@@ -54,6 +56,16 @@ def notes_json(piece_id: int) -> Response:
     return forever(jsonify(notes_answer(notes)), request)
 
 
+@bp.get("/<number:piece_id>/passage.json")
+def passage(piece_id: int) -> Response:
+    """The notes of a part, from `from_ms` to `to_ms`, for the roll and the player of a shared passage."""
+    services = current_services()
+    with services.database.reading() as session:
+        piece = get_piece(session, piece_id)
+        notes = piece_notes(services.store, piece)
+    return forever(jsonify(passage_answer(notes)), request)
+
+
 @bp.get("/<number:piece_id>/piece.mid")
 def midi(piece_id: int) -> Response:
     """The file as it came."""
@@ -84,6 +96,14 @@ def search() -> Response:
 def notes_answer(notes: Notes) -> dict[str, object]:
     """What rolls and players read: the columns and the length."""
     return {"seconds": round(notes.end_seconds, 3), **roll_columns(notes)}
+
+
+def passage_answer(notes: Notes) -> dict[str, object]:
+    """`notes_answer` of what begins between the request's `from_ms` and `to_ms`, moved to begin at 0."""
+    begin, end = number_arg("from_ms", 0) / 1000, number_arg("to_ms", 0) / 1000
+    part = notes[(notes.onset_seconds >= begin - _EDGE_SECONDS) & (notes.onset_seconds <= end + _EDGE_SECONDS)]
+    first = part.onset_seconds[0] if len(part) else 0.0
+    return notes_answer(Notes(part.onset_seconds - first, part.duration_seconds, part.pitch, part.velocity))
 
 
 def note_rows(notes: Notes, number: int) -> Page[dict[str, object]]:

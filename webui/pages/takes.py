@@ -11,13 +11,14 @@ from core.music.roll import roll_svg
 from core.services import takes as service
 from core.services.generations import more_like, repeat_take
 from core.services.jobs import get_job
+from core.services.originality import dataset_behind, passages_of, request_originality
 from webui.access import names_others
 from webui.context import current_services
 from webui.identity import current_actor
 from webui.pages.answers import done, page
 from webui.pages.files import forever, send_bytes, send_stored
 from webui.pages.generations import queued
-from webui.pages.pieces import notes_answer
+from webui.pages.pieces import notes_answer, passage_answer
 from webui.submission import send_tickets_for
 
 bp = Blueprint("takes", __name__, url_prefix="/takes")
@@ -40,6 +41,8 @@ def show(take_id: int) -> Response:
             after=after,
             program=program,
             instrument=program_name(program),
+            passages=passages_of(session, take_id),
+            may_search=dataset_behind(session, take.generation) is not None,
         )
 
 
@@ -60,6 +63,30 @@ def notes_json(take_id: int) -> Response:
     with services.database.reading() as session:
         take = service.get_take(session, take_id)
     return forever(jsonify(notes_answer(service.take_notes(services.store, take))), request)
+
+
+@bp.get("/<number:take_id>/passage.json")
+def passage(take_id: int) -> Response:
+    """The notes of a part, from `from_ms` to `to_ms`, for the roll and the player of a shared passage."""
+    services = current_services()
+    with services.database.reading() as session:
+        take = service.get_take(session, take_id)
+    return forever(jsonify(passage_answer(service.take_notes(services.store, take))), request)
+
+
+@bp.post("/<number:take_id>/search")
+@names_others
+def search(take_id: int) -> ResponseReturnValue:
+    """Search the training pieces for the longest passage that it shares with one."""
+    services = current_services()
+    with services.database.transaction() as session:
+        job = request_originality(session, take_id, current_actor().name)
+    location = url_for("takes.show", take_id=take_id)
+    if job is None:
+        return done("That is known already.", location, reload=True)
+    if job.state is JobState.QUEUED:
+        send_tickets_for(services.settings, job)
+    return done("The training pieces are being searched.", location)
 
 
 @bp.get("/<number:take_id>/take.mid")

@@ -83,6 +83,7 @@ def create() -> ResponseReturnValue:
                 preset=preset,
                 values=form_values(FAMILIES[family]),
                 name=request.form.get("name", ""),
+                evaluate="evaluate.shown" not in request.form or "evaluate" in request.form,
                 owner=current_actor().name,
             )
             job = training.job

@@ -182,8 +182,18 @@ function bounds(values, choose) { return values.length ? [values.reduce((a, b) =
 
 export const pitchName = (pitch) => `${NAMES[pitch % 12]}${Math.floor(pitch / 12) - 1}`;
 
-export function start() {
-  for (const box of document.querySelectorAll("[data-roll]")) {
+const attached = new WeakSet();
+
+function attach(root) {
+  for (const box of root.querySelectorAll("[data-roll]")) {
+    if (attached.has(box)) continue;
+    attached.add(box);
     loadNotes(box.dataset.roll).then((notes) => new Roll(box, notes)).catch((error) => { box.textContent = error.message; });
   }
+}
+
+export function start() {
+  attach(document);
+  // A live region may bring rolls of its own, such as those of a passage that was just found.
+  document.addEventListener("cadenza:swapped", (event) => attach(event.target));
 }

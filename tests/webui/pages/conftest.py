@@ -32,6 +32,7 @@ class Everything:
     training: int
     generation: int
     takes: list[int]
+    evaluation: int
     job: int
 
 
@@ -80,6 +81,7 @@ def everything(content: WebContent) -> Everything:
     model = content.model()
     training = content.training(dataset, model)
     generation = content.generation(model)
+    evaluation = content.evaluation(model, dataset, generation)
     content.worker()
     with content.database.transaction() as session:
         job = enqueue(
@@ -91,7 +93,7 @@ def everything(content: WebContent) -> Everything:
             payloads=[{}],
             request={},
         )
-    return Everything(dataset, 1, model, training, generation, content.take_ids(generation), job.id)
+    return Everything(dataset, 1, model, training, generation, content.take_ids(generation), evaluation, job.id)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from core.models.workers import Worker
 from tests.tools.web_content import WebContent
 
 LISTS = ["/", "/datasets", "/models", "/trainings", "/generations", "/jobs", "/queue", "/workers", "/limits"]
+LISTS += ["/models/compare", "/evaluations"]
 FORMS = ["/datasets/new", "/trainings/new", "/trainings/new?family=tutorial", "/generations/new"]
 _SCRIPT = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
@@ -32,6 +33,10 @@ def pages_of(everything: Any) -> list[str]:
         f"/pieces/{everything.piece}",
         f"/models/{everything.model}",
         f"/trainings/{everything.training}",
+        f"/evaluations/{everything.evaluation}",
+        f"/models/compare?ids={everything.model}",
+        f"/takes/{everything.takes[1]}",
+        f"/takes/{everything.takes[2]}",
         f"/generations/{everything.generation}",
         f"/generations/{everything.generation}?sort=polyphony&order=desc&show=sound",
         f"/generations/new?model_id={everything.model}&piece_id={everything.piece}",
@@ -59,9 +64,8 @@ def test_every_page_answers_and_refers_only_to_what_is_here(
         for link in links_of(answer.text):
             assert link.startswith(("/", "#", "?")), f"{path} leads to {link}"
             seen.add(link.partition("#")[0])
-    actions = re.compile(
-        r"/(cancel|pause|resume|retry|move|priority|start|drain|remove|delete|rename|star|more|repeat|note|takes\.zip|audio/\w+)$"
-    )
+    names = "cancel|pause|resume|retry|move|priority|start|drain|remove|delete|rename|star|more|repeat|note|search"
+    actions = re.compile(rf"/({names}|takes\.zip|audio/\w+)$")
     for link in sorted(seen - {""}):
         if not actions.search(link) and link != "/live":
             assert client.get(link).status_code == 200, link

@@ -21,6 +21,7 @@ class TrainingInput(ApiInput):
     family: str = setting("lstm", "Family", f"One of {', '.join(FAMILIES)}.", max_length=30)
     preset: str = setting("", "Preset", "A preset of the family; empty for its defaults.", max_length=30)
     settings: dict[str, Any] = setting({}, "Settings", "Settings of the family; they go before the preset's.")
+    evaluate: bool = setting(True, "Evaluate", "An evaluation of the model follows by itself.")
     name: str = setting("", "Name", "Named after family and dataset when empty.", max_length=200)
     priority: Literal["low", "normal", "high"] = setting("normal", "Priority", "High needs a right.")
     start_at: str = setting("", "Start at", "ISO 8601; as soon as possible when empty.", max_length=40)
@@ -44,6 +45,7 @@ class TrainingOutput(ApiOutput):
     steps: int
     epoch: float
     resume_step: int = Field(description="Step of its last resume point.")
+    evaluate: bool = Field(description="Whether an evaluation of the model follows by itself.")
     stop_reason: str
     figures: dict[str, Any] = Field(description='Such as {"held_out_nats_per_event": 2.1}.')
     dataset_id: int | None

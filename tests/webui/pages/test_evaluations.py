@@ -1,0 +1,153 @@
+"""Pages of evaluations: the form, the figures with their baselines, charts, models side by side, shared passages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from core.models.evaluations import Evaluation
+from core.models.jobs import JobState
+from core.models.trainings import Training
+from tests.tools.web_content import WebContent
+
+
+def test_an_evaluation_is_asked_for_on_the_model_s_page(client: FlaskClient, content: WebContent) -> None:
+    dataset, model = content.dataset(), content.model()
+    shown = client.get(f"/models/{model}").text
+    assert "It was not measured yet" in shown
+    sent = {"model_id": model, "dataset_id": dataset, "takes": "16", "notes": "50", "split": "validation"}
+    answer = client.post("/evaluations", data=sent, headers={"Accept": "application/json"})
+    assert answer.status_code == 200
+    page = client.get(answer.json["location"]).text
+    assert "Waiting" in page
+    with content.database.reading() as session:
+        assert session.get_one(Evaluation, 1).settings["takes"] == 16
+    assert "Evaluation of Small" in client.get(f"/models/{model}").text
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [({"takes": "2000"}, "takes"), ({"dataset_id": "99"}, "dataset_id"), ({"split": "test"}, "split")],
+)
+def test_what_cannot_be_measured_is_refused_in_a_sentence(
+    client: FlaskClient, content: WebContent, change: dict[str, str], field: str
+) -> None:
+    sent = {"model_id": content.model(), "dataset_id": content.dataset(), **change}
+    answer = client.post("/evaluations", data=sent, headers={"Accept": "application/json"})
+    assert answer.status_code == 422
+    assert field in answer.json["error"]["fields"]
+
+
+def test_figures_stand_beside_real_music_and_random_notes(client: FlaskClient, everything: Any) -> None:
+    page = client.get(f"/evaluations/{everything.evaluation}").text
+    for words in ("Real music", "Random notes", "Hanging note", "Pitch-class entropy", "Nats per second", "2.1"):
+        assert words in page
+    assert "1 held-out piece of this dataset is among the pieces that the model was trained on" in " ".join(
+        page.split()
+    )
+    assert "All figures" in client.get(f"/models/{everything.model}").text
+
+
+@pytest.mark.parametrize("name", ["polyphony", "pitch_entropy", "originality"])
+def test_charts_lay_takes_real_music_and_random_notes_over_each_other(
+    client: FlaskClient, everything: Any, name: str
+) -> None:
+    chart = client.get(f"/evaluations/{everything.evaluation}/{name}.json").json
+    names = [series["name"] for series in chart["series"]]
+    assert names[0] == "takes"
+    assert any("real music" in each for each in names)
+    assert all(len(series["x"]) == len(series["y"]) > 1 for series in chart["series"])
+    both = client.get(f"/models/compare/{name}.json?ids={everything.model}").json
+    assert both["series"][0]["name"] == f"Small ({everything.model})"
+
+
+def test_unknown_charts_are_refused(client: FlaskClient, everything: Any) -> None:
+    for address in (f"/evaluations/{everything.evaluation}/x.json", f"/models/compare/x.json?ids={everything.model}"):
+        assert client.get(address).status_code == 422
+
+
+def test_models_are_compared_on_the_dataset_that_most_were_measured_on(
+    client: FlaskClient, content: WebContent, everything: Any
+) -> None:
+    other, alone = content.model("Other", seed=1), content.model("Alone", seed=2)
+    content.evaluation(other, everything.dataset)
+    elsewhere = content.dataset("Elsewhere")
+    content.evaluation(other, elsewhere)
+    ids = f"ids={everything.model}&ids={other}&ids={alone}"
+    page = client.get(f"/models/compare?{ids}").text
+    assert page.count("Not evaluated") == 1
+    assert "Elsewhere (validation)" in page
+    there = client.get(f"/models/compare?{ids}&dataset_id={elsewhere}").text
+    assert there.count("Not evaluated") == 2
+    answer = client.get(f"/models/compare?ids={everything.model},999")
+    assert answer.status_code == 422
+    assert client.get("/models/compare?ids=1,2,3,4,5,6,7,8,9").status_code == 422
+
+
+def test_loss_curves_of_trainings_are_laid_over_each_other(client: FlaskClient, content: WebContent) -> None:
+    from core.models.trainings import TrainingPoint
+
+    dataset = content.dataset()
+    models = [content.model("A"), content.model("B", seed=1)]
+    for model in models:
+        training = content.training(dataset, model)
+        with content.database.transaction() as session:
+            session.get_one(Training, training)
+            for step in (400, 500):
+                values = {"held_out_nats_per_event": 3 - step / 1000}
+                session.add(TrainingPoint(training_id=training, step=step, values=values))
+    address = f"/models/compare/loss.json?ids={models[0]},{models[1]}"
+    assert [series["x"] for series in client.get(address).json["series"]] == [[400, 500]] * 2
+    assert client.get(f"{address}&by=time").json["x_title"].startswith("Minutes")
+
+
+def test_a_flagged_take_shows_both_passages_and_one_that_is_not_known_can_be_searched(
+    client: FlaskClient, everything: Any
+) -> None:
+    copied, original, unknown = (client.get(f"/takes/{take}").text for take in everything.takes[:3])
+    assert "It shares 40 notes" in copied
+    assert "2 semitones lower" in copied
+    assert copied.count('class="passage"') == 2
+    assert "not even nine notes" in original
+    assert "Search for copies" in unknown
+    answer = client.post(f"/takes/{everything.takes[2]}/search", headers={"Accept": "application/json"})
+    assert answer.status_code == 200
+    assert "being searched" in answer.json["message"]
+
+
+def test_a_passage_begins_at_0_and_has_only_its_own_notes(client: FlaskClient, everything: Any) -> None:
+    whole = client.get(f"/takes/{everything.takes[0]}/notes.json").json
+    part = client.get(f"/takes/{everything.takes[0]}/passage.json?from_ms=1000&to_ms=6000").json
+    expected = [start for start in whole["start_ms"] if 950 <= start <= 6050]
+    assert part["start_ms"] == [start - expected[0] for start in expected]
+    piece = client.get(f"/pieces/{everything.piece}/passage.json?from_ms=2000&to_ms=7000").json
+    assert piece["start_ms"][0] == 0
+    assert len(piece["start_ms"]) > 3
+
+
+def test_takes_made_to_measure_are_in_no_list(client: FlaskClient, content: WebContent) -> None:
+    model = content.model()
+    content.evaluation(model, content.dataset(), results=False)
+    assert "takes to measure" not in client.get("/generations").text
+
+
+def test_an_evaluation_is_deleted(client: FlaskClient, content: WebContent, everything: Any) -> None:
+    running = content.evaluation(everything.model, everything.dataset, results=False)
+    headers = {"Accept": "application/json"}
+    assert client.post(f"/evaluations/{running}/delete", headers=headers).status_code == 409
+    with content.database.reading() as session:
+        job_id = session.get_one(Evaluation, running).job_id
+    content.finish_job(job_id, JobState.CANCELLED)
+    assert client.post(f"/evaluations/{running}/delete", headers=headers).status_code == 200
+    assert client.get(f"/evaluations/{running}").status_code == 404
+
+
+def test_a_training_is_evaluated_unless_the_switch_is_off(client: FlaskClient, content: WebContent) -> None:
+    dataset = content.dataset()
+    sent = {"family": "lstm", "preset": "Starter", "dataset_id": dataset, "evaluate.shown": "1"}
+    client.post("/trainings", data=sent)
+    client.post("/trainings", data={**sent, "evaluate": "true"})
+    with content.database.reading() as session:
+        assert [session.get_one(Training, number).evaluate for number in (1, 2)] == [False, True]

@@ -1,0 +1,187 @@
+"""Evaluations, models side by side, and what takes share with training pieces."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pydantic import Field, field_validator
+
+from core.fields import setting
+from core.models.evaluations import Evaluation, SharedPassage
+from core.services.comparing import Compared, Comparison
+from webui.api.schemas.common import ApiInput, ApiOutput, Listing, Moment, PageQuery
+from webui.api.schemas.jobs import JobOutput
+from webui.row_numbers import LARGEST_NUMBER
+
+
+class EvaluationInput(ApiInput):
+    """What to measure, and on what."""
+
+    model: int | str = setting(..., "Model", "Number, name or start of the content hash of a model.")
+    dataset: int | str | None = setting(
+        None, "Dataset", "Number, name or start of the content hash; else the one that the model was trained on."
+    )
+    generation_id: int | None = setting(
+        None, "Generation", "Measure the takes of this generation instead of new ones.", ge=1, le=LARGEST_NUMBER
+    )
+    settings: dict[str, Any] = setting({}, "Settings", "split, takes, notes, temperature, top_p, first_seed.")
+
+
+class EvaluationsQuery(PageQuery):
+    """Which evaluations."""
+
+    model_id: int | None = setting(None, "Model", "Only those of this model.", ge=1, le=LARGEST_NUMBER)
+
+
+class CompareQuery(ApiInput):
+    """Which models, on what."""
+
+    ids: str = setting(..., "Models", "Numbers of models, such as 3,5,8.", min_length=1, max_length=200)
+    dataset_id: int | None = setting(
+        None, "Dataset", "On this dataset; else the one most of them were evaluated on.", ge=1, le=LARGEST_NUMBER
+    )
+
+    @field_validator("ids")
+    @classmethod
+    def _are_numbers(cls, text: str) -> str:
+        numbers_of(text)
+        return text
+
+
+class EvaluationOutput(ApiOutput):
+    """One model measured on one dataset."""
+
+    id: int
+    model_id: int
+    model_name: str
+    dataset_id: int | None
+    dataset_name: str
+    generation_id: int | None = Field(description="The takes that are measured.")
+    owner: str
+    split: str
+    settings: dict[str, Any]
+    version: int = Field(description="Of the form of the results.")
+    results: dict[str, Any] = Field(description="A part for each stage that is done: likelihood, music, originality.")
+    created_at: Moment
+    finished_at: Moment | None
+    job: JobOutput | None
+
+    @classmethod
+    def of(cls, evaluation: Evaluation) -> Self:
+        """An evaluation as the API shows it."""
+        own = {name: getattr(evaluation, name) for name in cls.model_fields if name not in {"model_name", "job"}}
+        job = JobOutput.of(evaluation.job) if evaluation.job else None
+        return cls(**own, model_name=evaluation.model.name, job=job)
+
+
+class EvaluationListing(Listing[EvaluationOutput]):
+    """A page of evaluations."""
+
+
+class ComparedOutput(ApiOutput):
+    """One model of a comparison; figures are null where it was not measured on the comparison's dataset."""
+
+    model_id: int
+    model_name: str
+    family: str
+    parameters: int
+    evaluation_id: int | None
+    nats_per_event: float | None
+    nats_per_note: float | None
+    nats_per_second: float | None
+    overlap: float | None = Field(description="Mean overlapping area with held-out pieces, 0 to 1.")
+    overlap_real: float | None = Field(description="The same of real pieces beside them: the highest to hope for.")
+    overlap_random: float | None = Field(description="The same of random notes.")
+    defects_per_thousand: float | None
+    flagged_per_thousand: float | None = Field(description="Takes that share more than unrelated pieces seldom do.")
+
+    @classmethod
+    def of(cls, row: Compared) -> Self:
+        """A row as the API shows it."""
+        return cls(
+            model_id=row.model.id,
+            model_name=row.model.name,
+            family=row.model.family,
+            parameters=row.model.parameters,
+            evaluation_id=row.evaluation.id if row.evaluation else None,
+            **headline(row.evaluation.results if row.evaluation else {}),
+        )
+
+
+class ComparisonOutput(ApiOutput):
+    """Models side by side."""
+
+    dataset_id: int | None
+    dataset_name: str
+    split: str
+    items: list[ComparedOutput]
+
+    @classmethod
+    def of(cls, comparison: Comparison) -> Self:
+        """A comparison as the API shows it."""
+        number, name, split = comparison.dataset or (None, "", "")
+        return cls(
+            dataset_id=number,
+            dataset_name=name,
+            split=split,
+            items=[ComparedOutput.of(row) for row in comparison.rows],
+        )
+
+
+class PassageOutput(ApiOutput):
+    """The longest passage that a take shares with a training piece of one dataset."""
+
+    dataset_id: int
+    piece_id: int | None
+    piece_title: str
+    notes: int = Field(description="Notes that agree; 0 where not even nine do.")
+    threshold: int = Field(description="From so many notes on a take is flagged.")
+    flagged: bool
+    take_begin_seconds: float
+    take_end_seconds: float
+    piece_begin_seconds: float
+    piece_end_seconds: float
+    transposition: int = Field(description="Semitones from the piece up to the take.")
+    tempo: float = Field(description="How many times as slow the take is.")
+
+    @classmethod
+    def of(cls, passage: SharedPassage) -> Self:
+        """A passage as the API shows it."""
+        own = {name: getattr(passage, name) for name in cls.model_fields if name != "piece_title"}
+        return cls(**own, piece_title=passage.piece.title if passage.piece else "")
+
+
+class OriginalityOutput(ApiOutput):
+    """What is known of a take, or the job that is finding out."""
+
+    ready: bool
+    items: list[PassageOutput]
+    job: JobOutput | None
+
+
+def numbers_of(text: str) -> list[int]:
+    """`3,5,8` as numbers.
+
+    Raises:
+        ValueError: something else.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
+        raise ValueError(f"ids: {text[:40]!r} is refused; allowed are numbers of models, such as 3,5,8.")
+    return [int(part) for part in parts]
+
+
+def headline(results: dict[str, Any]) -> dict[str, float | None]:
+    """The few figures of an evaluation that tables show; None where a stage is missing."""
+    likelihood, music, originality = (results.get(name, {}) for name in ("likelihood", "music", "originality"))
+    overlap = music.get("overlap", {})
+    return {
+        "nats_per_event": likelihood.get("nats_per_event"),
+        "nats_per_note": likelihood.get("nats_per_note"),
+        "nats_per_second": likelihood.get("nats_per_second"),
+        "overlap": overlap.get("takes"),
+        "overlap_real": overlap.get("real"),
+        "overlap_random": overlap.get("random"),
+        "defects_per_thousand": music.get("defects", {}).get("takes", {}).get("any"),
+        "flagged_per_thousand": originality.get("flagged_per_thousand"),
+    }

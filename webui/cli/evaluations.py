@@ -1,0 +1,122 @@
+"""`cadenza evaluate`, `cadenza evaluations` and `cadenza compare`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from webui.cli.numbers import model_by, number_in_path
+from webui.cli.options import api_client, json_option, page_options, settings_of, wait_option
+
+if TYPE_CHECKING:
+    from webui.cli.client import ApiClient
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@click.option("--dataset", default="", metavar="D", help="On this dataset; else the one that it was trained on.")
+@click.option("--generation", default="", metavar="N", help="Measure the takes of this generation, not new ones.")
+@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="A setting, such as takes=200; repeatable.")
+@wait_option
+@api_client
+def evaluate(client: ApiClient, model: str, dataset: str, generation: str, pairs: tuple[str, ...], wait: bool) -> None:
+    """Measure a MODEL: likelihood of held-out pieces, likeness to them, defects, copying."""
+    values: dict[str, Any] = {"model": model_by(client, model)["id"], "settings": settings_of(pairs)}
+    if dataset:
+        values["dataset"] = dataset
+    if generation:
+        values["generation_id"] = number_in_path(generation, "generation")
+    evaluation = client.send("POST", "/evaluations", values)
+    click.echo(f"evaluation {evaluation['id']}, job {evaluation['job']['id']}: on {evaluation['dataset_name']}")
+    if wait:
+        from webui.cli.following import wait_for_job
+
+        wait_for_job(client, evaluation["job"]["id"])
+        for line in lines_of(client.get(f"/evaluations/{evaluation['id']}")["results"]):
+            click.echo(f"  {line}")
+
+
+@click.command()
+@click.option("--model", default="", metavar="MODEL", help="Only those of this model.")
+@page_options
+@json_option
+@api_client
+def evaluations(client: ApiClient, model: str, page: str, per_page: str, as_json: bool) -> None:
+    """List the evaluations, the newest first."""
+    from webui.cli.tables import moment, print_json, print_page, state_of
+
+    only = {"model_id": str(model_by(client, model)["id"])} if model else {}
+    answer = client.get("/evaluations", page=page, per_page=per_page, **only)
+    if as_json:
+        print_json(answer)
+        return
+    columns = {
+        "id": lambda item: str(item["id"]),
+        "model": lambda item: item["model_name"],
+        "dataset": lambda item: f"{item['dataset_name']} ({item['split']})",
+        "state": lambda item: state_of(item["job"]),
+        "nats/event": lambda item: _figure(item["results"].get("likelihood", {}).get("nats_per_event")),
+        "overlap": lambda item: _figure(item["results"].get("music", {}).get("overlap", {}).get("takes")),
+        "created": lambda item: moment(item["created_at"]),
+    }
+    print_page(answer, columns, "Nothing was evaluated yet; `cadenza evaluate MODEL` measures one.")
+
+
+@click.command()
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
+@click.option("--dataset", default="", metavar="N", help="Number of the dataset; else the one most were measured on.")
+@json_option
+@api_client
+def compare(client: ApiClient, models: tuple[str, ...], dataset: str, as_json: bool) -> None:
+    """Put MODELs side by side, by their newest evaluations on one dataset."""
+    from webui.cli.tables import print_json, print_page
+
+    ids = ",".join(str(model_by(client, model)["id"]) for model in models)
+    only = {"dataset_id": str(number_in_path(dataset, "dataset"))} if dataset else {}
+    answer = client.get("/models/compare", ids=ids, **only)
+    if as_json:
+        print_json(answer)
+        return
+    if answer["dataset_name"]:
+        click.echo(f"On {answer['dataset_name']} ({answer['split']} pieces):")
+    columns = {
+        "id": lambda item: str(item["model_id"]),
+        "model": lambda item: item["model_name"],
+        "family": lambda item: item["family"],
+        "parameters": lambda item: item["parameters"],
+        "nats/event": lambda item: _figure(item["nats_per_event"]),
+        "nats/note": lambda item: _figure(item["nats_per_note"]),
+        "nats/s": lambda item: _figure(item["nats_per_second"]),
+        "overlap (real, random)": lambda item: " ".join(
+            _figure(item[name]) for name in ("overlap", "overlap_real", "overlap_random")
+        ),
+        "defects/1,000": lambda item: _figure(item["defects_per_thousand"]),
+        "copies/1,000": lambda item: _figure(item["flagged_per_thousand"]),
+    }
+    print_page(answer, columns, "")
+
+
+def lines_of(results: dict[str, Any]) -> list[str]:
+    """What an evaluation found, in a few lines."""
+    likelihood, music, originality = (results.get(name, {}) for name in ("likelihood", "music", "originality"))
+    lines = []
+    if likelihood.get("kind") == "events":
+        lines += [f"nats per {unit}: {likelihood[f'nats_per_{unit}']:.4f}" for unit in ("event", "note", "second")]
+    elif likelihood.get("kind") == "article":
+        lines.append(f"held-out loss of the article (not comparable with others): {likelihood['loss']:.4f}")
+    if music.get("overlap"):
+        parts = ", ".join(f"{name} {area:.3f}" for name, area in music["overlap"].items())
+        lines.append(f"overlap with held-out pieces: {parts}")
+    if music:
+        lines.append(f"takes with defects per 1,000: {music['defects']['takes'].get('any', 0):.0f}")
+    if originality:
+        lines.append(
+            f"takes that share {originality['threshold']} notes or more with a training piece: "
+            f"{originality['flagged']} of {len(originality['takes'])}"
+        )
+    return lines
+
+
+def _figure(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, int | float) else ""

@@ -1,0 +1,90 @@
+"""Charts of evaluations: densities of a measure, losses of trainings, shared passages, curves laid over each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from core.evaluation.features import FEATURES
+from core.evaluation.overlap import density
+from core.models.trainings import TrainingPoint
+
+_POINTS = 160
+_MARGIN = 0.08
+_MOST_POINTS = 2000
+
+
+def density_chart(name: str, results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """How a measure is distributed: a curve for the takes of each evaluation, one for real music, one for random notes.
+
+    Args:
+        name: of a feature that is a number.
+        results: name of the curve to the results of an evaluation.
+    """
+    feature = FEATURES[name]
+    curves: dict[str, list[float]] = {}
+    real: list[float] = []
+    random: list[float] = []
+    for title, parts in results.items():
+        values = parts.get("music", {}).get("values", {}).get(name, {})
+        if values.get("takes"):
+            curves[title] = values["takes"]
+        real = real or [*values.get("reference", []), *values.get("real", [])]
+        random = random or values.get("random", [])
+    shown = {**curves, **({"real music": real} if real else {}), **({"random notes": random} if random else {})}
+    everything = np.array([value for values in shown.values() for value in values])
+    series = []
+    if len(everything) and everything.max() > everything.min():
+        spread = float(everything.max() - everything.min())
+        points = np.linspace(everything.min() - _MARGIN * spread, everything.max() + _MARGIN * spread, _POINTS)
+        for title, values in shown.items():
+            heights = density(np.array(values), points, _width(values, spread))
+            dash = {"real music": "dash", "random notes": "dot"}.get(title, "solid")
+            series.append({"name": title, "dash": dash, "x": _short(points), "y": _short(heights)})
+    unit = f" ({feature.unit})" if feature.unit else ""
+    return {"x_title": f"{feature.title}{unit}", "y_title": "Density", "series": series}
+
+
+def originality_chart(results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Of how many takes, and of how many real excerpts, the longest shared passage has so many notes or more."""
+    series = []
+    unrelated: list[float] = []
+    for title, parts in results.items():
+        found = parts.get("originality", {})
+        if found.get("takes"):
+            series.append(_at_least(title, found["takes"], "solid"))
+        unrelated = unrelated or found.get("lengths", [])
+    if series and unrelated:
+        series.append(_at_least("unrelated real music", unrelated, "dash"))
+    return {"x_title": "Notes shared, or more", "y_title": "Percent", "series": series}
+
+
+def loss_chart(curves: Mapping[int, Sequence[TrainingPoint]], names: Mapping[int, str], by: str) -> dict[str, Any]:
+    """The held-out loss of several trainings over their steps, or over the minutes since their first figure."""
+    series = []
+    for number, points in curves.items():
+        thinned = list(points)[:: max(1, -(-len(points) // _MOST_POINTS))]
+        begin = thinned[0].at
+        x = [(point.at - begin).total_seconds() / 60 if by == "time" else point.step for point in thinned]
+        y = [point.values["held_out_nats_per_event"] for point in thinned]
+        series.append({"name": f"{names[number]} ({number})", "x": x, "y": y})
+    title = "Minutes since the first figure" if by == "time" else "Step"
+    return {"x_title": title, "y_title": "Held-out nats per event", "series": series}
+
+
+def _at_least(name: str, lengths: Sequence[float], dash: str) -> dict[str, Any]:
+    ordered = np.sort(np.asarray(lengths, float))
+    places = np.unique(ordered)
+    shares = 100 * (len(ordered) - np.searchsorted(ordered, places)) / len(ordered)
+    return {"name": name, "dash": dash, "x": _short(places), "y": _short(shares)}
+
+
+def _width(values: Sequence[float], spread: float) -> float:
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return float(max(deviation * len(values) ** -0.2, spread / 100))
+
+
+def _short(values: Any) -> list[float]:
+    return [float(f"{value:.4g}") for value in values]
