@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(default="text", description="Logs for people, or a JSON object a line.")
     metrics_token: SecretStr = Field(default=SecretStr(""), description="Bearer token that /metrics asks for.")
     upload_limit_bytes: int = Field(default=512 * 2**20, description="Largest request body that is accepted.")
+    retention_days: int = Field(default=0, ge=0, description="Days until takes that nobody kept go; 0 keeps all.")
     wait_for_tables_seconds: float = Field(default=60.0, ge=0, description="Wait for an upgrade of the database.")
     beat_seconds: float = Field(default=1.0, gt=0, description="How often a running unit beats and shows progress.")
     lost_after_seconds: float = Field(default=12.0, gt=0, description="Silence after which a unit is given to others.")

@@ -19,6 +19,7 @@ from core.errors import CadenzaError
 from core.logs import configure_logging
 from core.models.base import utc_now
 from core.models.jobs import Queue
+from core.operations.retention import delete_expired
 from core.queue.control import anything_due, start_due
 from core.queue.limits import block_spent
 from core.queue.recovery import Observer
@@ -49,6 +50,7 @@ class Maintenance:
         self._tickets = Tickets(settings)
         self._observer = Observer(self._database, settings.lost_after_seconds, settings.attempts_limit, clock)
         self._yielding = Yielding(self._database, settings.yield_after_seconds, clock)
+        self._retention_days = settings.retention_days
         self._clock = clock
         self._ended_sweep = EndedSweep(self._database, self._store)
         self._clean_at = self._tidy_at = self._limits_at = clock()
@@ -87,6 +89,9 @@ class Maintenance:
             delete_stale(self._database, self._store)
             sweep_datasets(self._database, self._store)
             sweep(self._database, self._store)
+            if self._retention_days:
+                deleted = delete_expired(self._database, self._store, self._retention_days)
+                _logger.info("retention deleted %d takes that nobody kept", deleted)
 
     def _start_due(self) -> None:
         with self._database.reading() as session:

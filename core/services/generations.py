@@ -268,7 +268,7 @@ def delete_generation(database: Database, store: ArtifactStore, generation_id: i
                 f"The generation {generation.name!r} is {generation.job.state.value}; "
                 f"cancel job {generation.job.id} first."
             )
-        if job := _job_using_takes(session, generation_id):
+        if job := job_using_takes(session, generation_id):
             raise ConflictError(
                 f"The takes of {generation.name!r} are used by job {job.id} ({job.title}); "
                 "cancel it or wait until it ends."
@@ -279,7 +279,7 @@ def delete_generation(database: Database, store: ArtifactStore, generation_id: i
     store.delete(f"generations/{generation_id}/")
 
 
-def _job_using_takes(session: Session, generation_id: int) -> Job | None:
+def job_using_takes(session: Session, generation_id: int) -> Job | None:
     """A queued or running job that reads takes of the generation: an import, an evaluation, or the rendering of one."""
     active = Job.state.in_([JobState.QUEUED, JobState.RUNNING])
     source = Dataset.source["settings"]

@@ -8,6 +8,7 @@ from flask import Response
 from core.errors import NotFoundError
 from core.models.evaluations import SharedPassage
 from core.models.jobs import Job
+from core.operations.retention import note_downloads
 from core.services import generations as generations_service
 from core.services import takes as service
 from core.services.originality import passages_of, request_originality
@@ -74,6 +75,7 @@ def get_take_midi(take_id: int) -> Response:
     services = current_services()
     with services.database.reading() as session:
         take = service.get_take(session, take_id)
+    note_downloads(services.database, take_ids=[take_id])
     return bytes_answer(services.store.read(take.midi_key), service.take_file_name(take), MIDI, take.sha256)
 
 
@@ -113,6 +115,7 @@ def get_take_audio(take_id: int, query_data: AudioQuery) -> Response:
     key = service.audio_key(take, query_data.format)
     if not services.store.exists(key):
         raise NotFoundError(f"Take {take_id} is not rendered as {query_data.format} yet; ask for its audio first.")
+    note_downloads(services.database, take_ids=[take_id])
     file_name = service.take_file_name(take, query_data.format)
     return stored_answer(key, file_name, service.AUDIO_FORMATS[query_data.format])
 

@@ -43,6 +43,7 @@ _COMMANDS = {
     "doctor": ("webui.cli.operations:doctor", "Check the whole installation, and say what to mend."),
     "backup": ("webui.cli.operations:backup", "Copy database and files, while the system runs."),
     "restore": ("webui.cli.operations:restore", "Put a backup in the place of what is there."),
+    "retention": ("webui.cli.retention:retention", "Show, or delete, the takes that nobody kept."),
     "db": ("webui.cli.parts:db", "Prepare the database."),
 }
 

@@ -13,6 +13,7 @@ from core.models.jobs import Job
 from core.models.trainings import Model
 from core.music.names import PROGRAM_NAMES
 from core.music.provenance import read_provenance
+from core.operations.retention import note_downloads
 from core.people.rights import Right
 from core.queue.waiting import why_waiting
 from core.sampling.settings import MOST_TAKES, GenerationSettings
@@ -162,6 +163,7 @@ def takes_zip(generation_id: int) -> Response:
             raise InputError.of("ids", f"ids: {text[:40]!r} is refused; numbers of takes with commas are needed.")
         ids = [int(part) for part in text.split(",")]
     name, blocks = stream_takes(services.database, services.store, generation_id, ids)
+    note_downloads(services.database, generation_id, ids)
     response = Response(blocks, mimetype="application/zip")
     response.headers.set("Content-Disposition", "attachment", filename=name)
     return response

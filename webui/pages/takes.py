@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from core.models.jobs import JobState
 from core.music.names import program_name
 from core.music.roll import roll_svg
+from core.operations.retention import note_downloads
 from core.services import takes as service
 from core.services.generations import more_like, repeat_take
 from core.services.jobs import get_job
@@ -95,6 +96,7 @@ def midi(take_id: int) -> Response:
     services = current_services()
     with services.database.reading() as session:
         take = service.get_take(session, take_id)
+    note_downloads(services.database, take_ids=[take_id])
     return send_bytes(services.store.read(take.midi_key), "audio/midi", service.take_file_name(take))
 
 
@@ -165,6 +167,7 @@ def audio(take_id: int, extension: str) -> Response:
     key = service.audio_key(take, extension)
     if not services.store.exists(key):
         abort(404, f"The {extension.upper()} of this take is not rendered yet; ask for it on the take's page.")
+    note_downloads(services.database, take_ids=[take_id])
     name = service.take_file_name(take, extension)
     return send_stored(services.store, key, service.AUDIO_FORMATS[extension], name)
 
