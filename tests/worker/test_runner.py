@@ -11,14 +11,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from core.artifacts import ArtifactStore
-from core.models.jobs import Job, JobKind, JobState, Queue, Unit
+from core.models.jobs import Job, JobKind, JobState, Queue, Unit, UnitState
 from core.models.workers import Worker, WorkerState
 from core.queue import control, lifecycle
 from core.queue.enqueue import enqueue
+from core.queue.queues import pause_queues
 from core.records.database import Database
 from core.settings import Settings
 from worker.presence import Presence
@@ -239,3 +241,54 @@ def _job(database: Database, job_id: int) -> Job:
 def _state(database: Database) -> WorkerState:
     with database.reading() as session:
         return session.get(Worker, "w").state
+
+
+def run_until_stopped(context: UnitContext) -> None:
+    """As a training does: looks between steps whether it shall stop."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        context.check()
+        time.sleep(0.01)
+    raise AssertionError("it was not asked to stop")
+
+
+def test_a_unit_that_yields_comes_after_the_one_who_waited(database: Database, serve, pulse):
+    order: list[str] = []
+
+    def function(context: UnitContext) -> None:
+        order.append(context.claim.owner)
+        if len(order) > 1:
+            return
+        with database.transaction() as session:
+            enqueue(
+                session,
+                kind=JobKind.IMPORT,
+                queue=Queue.LIGHT,
+                title="short",
+                owner="bob",
+                payloads=[{}],
+                request={},
+            )
+            session.execute(update(Unit).where(Unit.id == context.unit_id).values(yield_requested=True))
+        run_until_stopped(context)
+
+    pulse.start()
+    job = serve(function)
+    assert order == ["ann", "bob", "ann"]
+    assert job.state is JobState.SUCCEEDED
+    with database.reading() as session:
+        unit = session.query(Unit).filter_by(job_id=job.id).one()
+        assert (unit.attempt, unit.strikes, unit.yield_requested) == (2, 0, False)
+
+
+def test_what_runs_stops_with_its_queue_and_waits(database: Database, serve, pulse):
+    def function(context: UnitContext) -> None:
+        with database.transaction() as session:
+            pause_queues(session, [Queue.LIGHT], "ann", stop_running=True)
+        run_until_stopped(context)
+
+    pulse.start()
+    job = serve(function)
+    with database.reading() as session:
+        unit = session.query(Unit).filter_by(job_id=job.id).one()
+        assert (unit.state, unit.strikes, session.get_one(Job, job.id).state) == (UnitState.WAITING, 0, JobState.QUEUED)
