@@ -85,7 +85,9 @@ def is_due(token: ApiToken) -> bool:
 
 def note_use(session: Session, token: ApiToken) -> None:
     """Write down that it is in use."""
-    session.execute(update(ApiToken).where(ApiToken.id == token.id).values(used_at=utc_now()))
+    now = utc_now()
+    session.execute(update(ApiToken).where(ApiToken.id == token.id).values(used_at=now))
+    session.execute(update(Person).where(Person.id == token.person_id).values(seen_at=now))
 
 
 def tokens_of(session: Session, person: Person) -> Sequence[ApiToken]:
