@@ -1,0 +1,162 @@
+"""What is done to the system: kills at random moments, and now and then a full disk, a frozen worker, a bad network."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psutil
+
+from tests.chaos.servers import KeptServer, Network, SmallDisk, pick
+from webui.launcher.system import System
+
+# How often each part is killed, relative to the others. A worker that must load TensorFlow again is spared a little.
+KILLS = {
+    "web server": 18,
+    "maintenance": 16,
+    "valkey": 18,
+    "postgres": 14,
+    "light worker's child": 12,
+    "light worker's parent": 8,
+    "generation worker's child": 7,
+    "generation worker's parent": 4,
+    "training worker's child": 3,
+    "training worker's parent": 2,
+}
+OTHERS = {"frozen worker": 4, "full disk": 2, "slow network": 2, "deaf network": 1, "dropped connections": 4}
+_DISK_SECONDS = 6.0
+_NETWORK_SECONDS = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something to do, so many seconds after the beginning."""
+
+    at_seconds: float
+    kind: str
+    choice: float
+
+
+def schedule(seed: int, seconds: float, kills: int, without: set[str]) -> list[Event]:
+    """The same seed gives the same events: `kills` kills, and one other fault for every eight of them."""
+    generator = random.Random(seed)
+    events: list[Event] = []
+    for weights, count in ((KILLS, kills), (OTHERS, max(kills // 8, 3))):
+        kinds = {kind: weight for kind, weight in weights.items() if kind not in without}
+        chosen = generator.choices(list(kinds), list(kinds.values()), k=count)
+        events += [Event(generator.uniform(0, seconds), kind, generator.random()) for kind in chosen]
+    return sorted(events, key=lambda event: event.at_seconds)
+
+
+class Faults:
+    """Does what the schedule says to one system, and counts what was really done."""
+
+    def __init__(self, system: System, servers: list[KeptServer], networks: list[Network], disk: SmallDisk) -> None:
+        self.done: Counter[str] = Counter()
+        self._system = system
+        self._servers = {server.name: server for server in servers}
+        self._networks = networks
+        self._disk = disk
+        self._frozen_seconds = system.settings.lost_after_seconds + 4
+        self._running: list[threading.Thread] = []
+
+    def do(self, event: Event) -> bool:
+        """Do one thing; whether there was something to do it to."""
+        generator = random.Random(event.choice)
+        lasting: dict[str, Callable[[], None]] = {
+            "frozen worker": lambda: self._freeze(generator),
+            "full disk": self._fill_disk,
+            "slow network": lambda: self._trouble(generator, "delay 0.15"),
+            "deaf network": lambda: self._trouble(generator, "hang"),
+            "dropped connections": lambda: generator.choice(self._networks).order("drop"),
+        }
+        if event.kind in lasting:
+            # One at a time of the lasting kinds; kills go on meanwhile.
+            if any(thread.is_alive() for thread in self._running):
+                return False
+            self._running = [threading.Thread(target=lasting[event.kind], daemon=True)]
+            self._running[0].start()
+            self.done[event.kind] += 1
+            return True
+        return self._kill(event.kind, generator)
+
+    def calm(self) -> None:
+        """Wait until nothing is frozen, full or slow any more."""
+        for thread in self._running:
+            thread.join()
+        for network in self._networks:
+            network.order("calm")
+        self._disk.free()
+
+    def _kill(self, kind: str, generator: random.Random) -> bool:
+        pid = self._victim(kind, generator)
+        if pid is None:
+            return False
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        self.done[kind] += 1
+        return True
+
+    def _victim(self, kind: str, generator: random.Random) -> int | None:
+        if kind in self._servers:
+            return pick(generator, self._servers[kind].victims())
+        part = {
+            "web server": "web",
+            "maintenance": "maintenance",
+            "light worker's child": "worker-light",
+            "light worker's parent": "worker-light",
+            "training worker's child": "worker-training",
+            "training worker's parent": "worker-training",
+        }.get(kind) or generator.choice(["worker-generation", "worker-generation-2"])
+        status = self._system.status().get(part)
+        if status is None or not status.pid:
+            return None
+        children = children_of(status.pid)
+        if kind.endswith("child"):
+            return children[0] if children else None
+        if kind == "web server":
+            return pick(generator, [status.pid, *children])
+        return status.pid
+
+    def _freeze(self, generator: random.Random) -> None:
+        parts = ["worker-generation", "worker-generation-2", "worker-training", "worker-light"]
+        status = self._system.status().get(generator.choices(parts, [4, 4, 2, 1])[0])
+        pids = children_of(status.pid) if status is not None and status.pid else []
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        time.sleep(self._frozen_seconds)
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    def _fill_disk(self) -> None:
+        self._disk.fill()
+        time.sleep(_DISK_SECONDS)
+        self._disk.free()
+
+    def _trouble(self, generator: random.Random, order: str) -> None:
+        network = generator.choice(self._networks)
+        network.order(order)
+        time.sleep(_NETWORK_SECONDS)
+        network.order("calm")
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that do the work of a parent: a worker's child, a web server's worker."""
+    with contextlib.suppress(psutil.Error):
+        return [
+            child.pid
+            for child in psutil.Process(pid).children()
+            if "tracker" not in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE
+        ]
+    return []
