@@ -10,7 +10,7 @@ DEVICE ?= $(if $(or $(wildcard /proc/driver/nvidia/version),$(shell command -v n
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run install test test-fast browser check format bench fuzz fuzz-api requirements screenshots clean
+.PHONY: help demo run install test test-fast browser check format bench chaos fuzz fuzz-api requirements screenshots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ format: $(VENV)/installed-test ## Format the code and mend what the linter can m
 
 bench: $(VENV)/installed-bench ## Measure all stages beside their peers, into benchmarks/RESULTS.md (ONLY=generate: some)
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
+chaos: $(VENV)/installed-test ## Kill every part at random under load and check that nothing is lost (MINUTES=25, KILLS=280, SEED=0)
+	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),25) --kills $(or $(KILLS),280) --seed $(or $(SEED),0)
 
 fuzz: $(VENV)/installed-test ## Feed damaged MIDI files and zips to the reader of imports (FILES=100000, SEED=0)
 	$(BIN)/python -m tests.tools.fuzz_reader --files $(or $(FILES),100000) --seed $(or $(SEED),0) $(if $(CASES),--cases $(CASES))

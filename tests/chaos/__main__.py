@@ -8,6 +8,7 @@ The same seed makes the same schedule. The report is printed and written beside 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def main() -> int:
     parser.add_argument("--users", type=int, default=4)
     parser.add_argument("--folder", type=Path, default=Path("var/chaos"))
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # everything that was started ends with it
     options.folder.mkdir(parents=True, exist_ok=True)
     survived = True
     for database in ["sqlite", "postgresql"] if options.database == "both" else [options.database]:

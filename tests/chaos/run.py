@@ -133,6 +133,8 @@ def _hurt(place: Place, world: World, plan: Plan) -> tuple[Counter[str], Counter
             time.sleep(max(began + event.at_seconds - time.monotonic(), 0))
             if not faults.do(event):
                 missed[event.kind] += 1
+            if not place.system.is_supervised():
+                raise RuntimeError(f"the supervisor of the parts ended, soon after: {faults.done}")
         time.sleep(max(began + plan.seconds - time.monotonic(), 0))
     finally:
         faults.calm()
