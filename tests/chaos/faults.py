@@ -25,10 +25,10 @@ KILLS = {
     "postgres": 14,
     "light worker's child": 12,
     "light worker's parent": 8,
-    "generation worker's child": 7,
-    "generation worker's parent": 4,
-    "training worker's child": 3,
-    "training worker's parent": 2,
+    "generation worker's child": 5,
+    "generation worker's parent": 2,
+    "training worker's child": 2,
+    "training worker's parent": 1,
 }
 OTHERS = {"frozen worker": 4, "full disk": 2, "slow network": 2, "deaf network": 1, "dropped connections": 4}
 _DISK_SECONDS = 6.0
