@@ -10,6 +10,7 @@ machine of workers would leave to it. Prints a table for docs/scaling.md and wri
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import statistics
 import subprocess
@@ -134,8 +135,9 @@ def _server_seconds(postmaster: Path) -> float:
     parent = psutil.Process(int(postmaster.read_text().splitlines()[0]))
     total = 0.0
     for process in [parent, *parent.children()]:
-        times = process.cpu_times()
-        total += times.user + times.system
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system
     # Connections that have ended are counted with the parent.
     ended = parent.cpu_times()
     return total + ended.children_user + ended.children_system

@@ -32,7 +32,7 @@ class Plan:
     kills: int
     seed: int = 0
     users: int = 4
-    training_steps: int = 1500
+    training_steps: int = 800
     last_seed: int = 199
     resume_point_seconds: float = 5.0
 
