@@ -12,10 +12,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import httpx
 import psutil
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 
-from tests.chaos.servers import KeptServer, Network, SmallDisk, pick
-from webui.launcher.system import System
+from core.models.workers import Worker, WorkerState
+from tests.chaos.place import Place
+from tests.chaos.servers import pick
 
 # How often each part is killed, relative to the others. A worker that must load TensorFlow again is spared a little.
 KILLS = {
@@ -33,6 +37,8 @@ KILLS = {
 OTHERS = {"frozen worker": 4, "full disk": 2, "slow network": 2, "deaf network": 1, "dropped connections": 4}
 _DISK_SECONDS = 6.0
 _NETWORK_SECONDS = 6.0
+_STARTING = 0.2
+_SETTLE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +64,11 @@ def schedule(seed: int, seconds: float, kills: int, without: set[str]) -> list[E
 class Faults:
     """Does what the schedule says to one system, and counts what was really done."""
 
-    def __init__(self, system: System, servers: list[KeptServer], networks: list[Network], disk: SmallDisk) -> None:
+    def __init__(self, place: Place) -> None:
+        system, servers, networks, disk = place.system, place.servers, place.networks, place.disk
         self.done: Counter[str] = Counter()
+        self._killed: dict[str, float] = {}
+        self._database = place.database
         self._system = system
         self._servers = {server.name: server for server in servers}
         self._networks = networks
@@ -96,6 +105,10 @@ class Faults:
         self._disk.free()
 
     def _kill(self, kind: str, generator: random.Random) -> bool:
+        # Most often a part has come back before it is killed again, or it would do no work at all on a slow machine;
+        # some kills hit one that is starting.
+        if generator.random() > _STARTING and not self._is_back(kind):
+            return False
         pid = self._victim(kind, generator)
         if pid is None:
             return False
@@ -104,7 +117,28 @@ class Faults:
         except ProcessLookupError:
             return False
         self.done[kind] += 1
+        self._killed[kind.partition("'")[0]] = time.monotonic()
         return True
+
+    def _is_back(self, kind: str) -> bool:
+        """Whether a part works again since it was killed the last time."""
+        since = time.monotonic() - self._killed.get(kind.partition("'")[0], -1e9)
+        if kind == "web server":
+            with contextlib.suppress(httpx.HTTPError):
+                return httpx.get(f"{self._system.address}/healthz", timeout=1, trust_env=False).is_success
+            return False
+        if "worker" in kind:
+            return since > _SETTLE_SECONDS and self._has_loaded(kind.partition(" ")[0])
+        return since > _SETTLE_SECONDS
+
+    def _has_loaded(self, queue: str) -> bool:
+        states = (WorkerState.READY, WorkerState.BUSY)
+        try:
+            with self._database.reading() as session:
+                workers = session.scalars(select(Worker).where(Worker.state.in_(states))).all()
+        except DBAPIError:
+            return False
+        return any(queue in worker.queues for worker in workers)
 
     def _victim(self, kind: str, generator: random.Random) -> int | None:
         if kind in self._servers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from core.models.jobs import Job, JobState
 from tests.chaos.checks import Findings, References, check, settings_key
-from tests.chaos.faults import Faults, schedule
+from tests.chaos.faults import Event, Faults, schedule
 from tests.chaos.ledger import Ledger
 from tests.chaos.place import Place, whole_place
 from tests.chaos.users import SETTINGS, User, World
@@ -116,25 +116,33 @@ def _prepare(place: Place, ledger: Ledger, plan: Plan, folder: Path) -> tuple[Wo
 
 
 def _hurt(place: Place, world: World, plan: Plan) -> tuple[Counter[str], Counter[str]]:
-    """Let the users work and the faults happen; what was done, and what found nothing to be done to."""
+    """Let the users work and the faults happen; what was done, and what never found anything to be done to."""
     without = set()
     if plan.database != "postgresql":
         without.add("postgres")
     if not place.disk.is_small:
         without.add("full disk")
-    faults = Faults(place.system, place.servers, place.networks, place.disk)
+    faults = Faults(place)
     missed: Counter[str] = Counter()
     users = [User(number, world, plan.seed, plan.last_seed) for number in range(plan.users)]
     for user in users:
         user.start()
     began = time.monotonic()
+    waiting: list[Event] = []
+    events = deque(schedule(plan.seed, plan.seconds, plan.kills, without))
     try:
-        for event in schedule(plan.seed, plan.seconds, plan.kills, without):
-            time.sleep(max(began + event.at_seconds - time.monotonic(), 0))
-            if not faults.do(event):
-                missed[event.kind] += 1
+        # What found nothing to be done to is done a little later; twice the time is the end of it.
+        while (events or waiting) and time.monotonic() < began + 2 * plan.seconds:
             if not place.system.is_supervised():
                 raise RuntimeError(f"the supervisor of the parts ended, soon after: {faults.done}")
+            while events and began + events[0].at_seconds <= time.monotonic():
+                waiting.append(events.popleft())
+            oldest = {event.kind: event for event in reversed(waiting)}
+            done = next((event for event in oldest.values() if faults.do(event)), None)
+            if done is not None:
+                waiting.remove(done)
+            time.sleep(0.1 if done is not None else 0.5)
+        missed.update(event.kind for event in waiting)
         time.sleep(max(began + plan.seconds - time.monotonic(), 0))
     finally:
         faults.calm()

@@ -23,7 +23,7 @@ def test_a_seed_makes_the_schedule_repeatable() -> None:
 @pytest.mark.slow
 def test_nothing_is_lost_or_doubled_while_parts_are_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CADENZA_DATA_DIR", "")  # put back afterwards: the run removes what it finds
-    plan = Plan("sqlite", seconds=40, kills=16, seed=5, users=3, training_steps=300, last_seed=47)
+    plan = Plan("sqlite", seconds=40, kills=14, seed=5, users=3, training_steps=300, last_seed=47)
     outcome = run(plan, tmp_path)
     print(text_of(outcome))
     assert faults_of(outcome) == {}
