@@ -75,12 +75,13 @@ class Faults:
         self._disk = disk
         self._frozen_seconds = system.settings.lost_after_seconds + 4
         self._running: list[threading.Thread] = []
+        self._chosen: list[int] = []
 
     def do(self, event: Event) -> bool:
         """Do one thing; whether there was something to do it to."""
         generator = random.Random(event.choice)
         lasting: dict[str, Callable[[], None]] = {
-            "frozen worker": lambda: self._freeze(generator),
+            "frozen worker": self._freeze,
             "full disk": self._fill_disk,
             "slow network": lambda: self._trouble(generator, "delay 0.15"),
             "deaf network": lambda: self._trouble(generator, "hang"),
@@ -89,6 +90,8 @@ class Faults:
         if event.kind in lasting:
             # One at a time of the lasting kinds; kills go on meanwhile.
             if any(thread.is_alive() for thread in self._running):
+                return False
+            if event.kind == "frozen worker" and not self._workers_children(generator):
                 return False
             self._running = [threading.Thread(target=lasting[event.kind], daemon=True)]
             self._running[0].start()
@@ -161,10 +164,14 @@ class Faults:
             return pick(generator, [status.pid, *children])
         return status.pid
 
-    def _freeze(self, generator: random.Random) -> None:
+    def _workers_children(self, generator: random.Random) -> list[int]:
         parts = ["worker-generation", "worker-generation-2", "worker-training", "worker-light"]
         status = self._system.status().get(generator.choices(parts, [4, 4, 2, 1])[0])
-        pids = children_of(status.pid) if status is not None and status.pid else []
+        self._chosen = children_of(status.pid) if status is not None and status.pid else []
+        return self._chosen
+
+    def _freeze(self) -> None:
+        pids = self._chosen
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
@@ -191,6 +198,6 @@ def children_of(pid: int) -> list[int]:
         return [
             child.pid
             for child in psutil.Process(pid).children()
-            if "tracker" not in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE
+            if "_tracker import" not in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE
         ]
     return []
