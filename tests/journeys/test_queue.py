@@ -71,7 +71,7 @@ def test_waiting_jobs_are_moved_and_cancelled(page: Page, api: Api, model: dict[
     # The button: next.
     page.locator(".waiting-job", has_text="Third").get_by_role("button", name="Next").click()
     until(lambda: claims(api, names) == ["Third", "First", "Second", "Fourth"], 10, "the next one")
-    expect(page.get_by_text("Paused").first).to_be_visible()
+    expect(page.locator("#queue-generation .state-paused")).to_be_visible()
 
     # All of mine: the count is asked about first, and no is no.
     page.get_by_role("button", name="Cancel all of mine").click()
