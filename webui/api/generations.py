@@ -7,6 +7,7 @@ from flask import Response
 
 from core.errors import InputError
 from core.music.provenance import read_provenance
+from core.operations.retention import note_downloads
 from core.services import generations as service
 from core.services.models import resolve_model
 from core.services.primers import PrimerChoice
@@ -113,7 +114,9 @@ def delete_generation(generation_id: int) -> Response:
 def download_takes(generation_id: int, query_data: ZipQuery) -> Response:
     """Download all takes, or the chosen ones, as one zip with a table of seeds, settings and measures."""
     services = current_services()
-    name, blocks = stream_takes(services.database, services.store, generation_id, _numbers(query_data.ids))
+    ids = _numbers(query_data.ids)
+    name, blocks = stream_takes(services.database, services.store, generation_id, ids)
+    note_downloads(services.database, generation_id, ids)
     response = Response(blocks, mimetype=_ZIP)
     response.headers.set("Content-Disposition", "attachment", filename=name)
     return response
