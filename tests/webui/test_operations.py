@@ -21,7 +21,7 @@ import pytest
 from apiflask import APIFlask
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
-from sqlalchemy import text, update
+from sqlalchemy import text
 
 from core.logs import configure_logging
 from core.models.base import utc_now
@@ -100,7 +100,7 @@ def test_queues_workers_and_ages(app: APIFlask) -> None:
     with database_of(app).transaction() as session:
         job = put(session, Queue.GENERATION, 5)
         put(session, Queue.TRAINING, 1)
-        session.execute(update(Job).where(Job.id == job.id).values(created_at=utc_now() - timedelta(hours=1)))
+        job.created_at = utc_now() - timedelta(hours=1)
         session.add(Worker(name="w", host="h", pid=1, queues=["generation"], state=WorkerState.READY, version="7",
                            figures={"gpu_temperature_celsius": 61}))  # fmt: skip
     with database_of(app).exclusive() as session:
