@@ -8,15 +8,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.encoding.performance import VELOCITY, decode, encode
-from core.encoding.tutorial import from_triples
 from core.errors import InputError
 from core.modeling.backend import make_deterministic, use_one_thread
 from core.modeling.checkpoints import Checkpoint
 from core.music.notes import Notes
+from core.sampling.assembling import events_assembler, tutorial_assembler
 from core.sampling.blocks import ChunkLoop, CompositionInterrupted
 from core.sampling.facts import SAMPLER_VERSION, least_primer_notes
-from core.sampling.finishing import finish_take
 from core.sampling.memory import run_within_memory
 from core.sampling.programs import programs_of
 from core.sampling.settings import TakeSettings
@@ -72,7 +70,7 @@ class Composer:
     ) -> None:
         """Compose one take for each (seed, temperature).
 
-        The primer is read first and is not part of the takes, which begin at time 0; what sounds at its end is closed.
+        The primer is read first and is not part of the takes, which begin at time 0, unless `join_primer` asks for it.
 
         Args:
             requests: seed and temperature of each take; `settings.temperature` is not used.
@@ -99,17 +97,15 @@ class Composer:
         def make_loops(takes: int) -> Sequence[ChunkLoop]:
             return self._programs.loops(takes, self._weights, settings, primer, traced=on_logits is not None)
 
-        decoded: Callable[[NDArray[np.generic]], Notes]
-        if isinstance(self._settings, TutorialSettings):
-            decoded = from_triples
-        else:
-            prefix = _loudness(primer)
-
-            def decoded(values: NDArray[np.generic]) -> Notes:
-                return decode(np.concatenate((prefix, values.astype(np.uint16))))
+        is_tutorial = isinstance(self._settings, TutorialSettings)
+        assemble = (
+            tutorial_assembler(primer, settings)
+            if is_tutorial and primer is not None
+            else events_assembler(primer, settings)
+        )
 
         def finished(index: int, values: NDArray[np.generic], logits: NDArray[np.float32] | None) -> None:
-            notes = finish_take(decoded(values), settings)
+            notes = assemble(values)
             self._notes += len(notes)
             self._seconds = before + time.monotonic() - started
             if on_logits is not None and logits is not None:
@@ -118,11 +114,3 @@ class Composer:
 
         before = self._seconds
         run_within_memory(make_loops, self._programs.narrow, requests, finished, interrupted)
-
-
-def _loudness(primer: Notes | None) -> NDArray[np.uint16]:
-    """The velocity event that holds at the primer's end, for the take's first notes."""
-    if primer is None or not len(primer):
-        return np.zeros(0, np.uint16)
-    events = encode(primer)
-    return events[(events >= VELOCITY) & (events < VELOCITY + 32)][-1:]

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from core.encoding.performance import BEGIN, encode
 from core.modeling.backend import Tensor, Tree, jit, scan, select, to_device, to_numpy
 from core.modeling.network import Network
 from core.modeling.packing import Packing
 from core.music.notes import Notes
+from core.sampling.assembling import opening_events
 from core.sampling.blocks import ChunkLoop, ChunkOutput
 from core.sampling.choice import RULED_OUT, choose, truncate
-from core.sampling.grammar import Limits, advance, allowed_events, initial_grammar
+from core.sampling.grammar import Limits, advance, allowed_events, grammar_after, initial_grammar
 from core.sampling.settings import TakeSettings
+from core.sampling.shaping import Shaping, after_event, guide_events, rule_out_unlikely
 
 
 class EventsWeights:
@@ -45,35 +48,33 @@ class EventsProgram:
         self.steps = steps
         self._network = network
         self._weights = weights
-        self._carry = Packing(self._begin(network.initial_state(rows), BEGIN))
-        self.asked = Packing(asked_for(Limits(1, 1, 1, False), 0, 1.0, np.ones(rows, np.float32)))
+        nothing = TakeSettings()
+        self._carry = Packing(self._begin(opening_events(None, nothing), nothing, None))
+        self.asked = Packing(asked_for(nothing, Limits.of(nothing), None, np.ones(rows, np.float32)))
         self._feed = jit(self._read)
         self.restart = jit(self._select_rows)
-        self._chunks = {
-            (truncated, traced): jit(self._chunk_function(truncated, traced))
-            for truncated in (False, True)
-            for traced in (False, True)
-        }
+        kinds = product((False, True), repeat=3)
+        self._chunks = {kind: jit(self._chunk_function(*kind)) for kind in kinds}
 
-    def chunk(self, *, truncated: bool, traced: bool) -> Tree:
-        """The compiled chunk: with top k and top p or without, with logits returned or without."""
-        return self._chunks[truncated, traced]
+    def chunk(self, settings: TakeSettings, *, traced: bool) -> Tree:
+        """The compiled chunk: with top k and top p or without, with shaping or without, with logits returned or not."""
+        return self._chunks[settings.truncates, settings.shapes, traced]
 
     def loops(
         self, count: int, weights: list[Tensor], settings: TakeSettings, primer: Notes | None, *, traced: bool
     ) -> list[ChunkLoop]:
         """Loops that continue the same primer with the same settings, each with rows of its own."""
-        events = encode(primer)[:-1] if primer is not None and len(primer) else np.array([BEGIN], np.uint16)
-        start = self._start(weights, events)
-        return [EventsLoop(self, weights, start, settings, traced=traced) for _ in range(count)]
+        start = self._start(weights, settings, primer)
+        return [EventsLoop(self, weights, start, settings, primer, traced=traced) for _ in range(count)]
 
     def unpack(self, carry: list[Tensor]) -> Tree:
         """What a packed carry holds."""
         return self._carry.unpack(carry)
 
-    def _start(self, weights: list[Tensor], events: NDArray[np.uint16]) -> list[Tensor]:
-        """The packed state after all events but the last, which every take reads first."""
-        carry = to_device(self._carry.pack(self._begin(self._network.initial_state(self.rows), int(events[-1]))))
+    def _start(self, weights: list[Tensor], settings: TakeSettings, primer: Notes | None) -> list[Tensor]:
+        """The packed state after all of the primer's events but the last, which every take reads first."""
+        events = opening_events(primer, settings)
+        carry = to_device(self._carry.pack(self._begin(events, settings, primer)))
         read = events[:-1].astype(np.int32)
         for at in range(0, read.size, self.steps):
             part = read[at : at + self.steps]
@@ -82,11 +83,12 @@ class EventsProgram:
             carry = self._feed(weights, padded, np.int32(part.size), carry)
         return carry  # type: ignore[no-any-return]  # Keras tensors carry no types
 
-    def _begin(self, state: Tree, event: int) -> Tree:
+    def _begin(self, events: NDArray[np.uint16], settings: TakeSettings, primer: Notes | None) -> Tree:
         return {
-            "state": state,
-            "event": np.full(self.rows, event, np.int32),
-            "grammar": initial_grammar(self.rows),
+            "state": self._network.initial_state(self.rows),
+            "event": np.full(self.rows, events[-1], np.int32),
+            "grammar": grammar_after(events, self.rows) if settings.join_primer else initial_grammar(self.rows),
+            "shape": Shaping.of(settings, primer).start(self.rows),
         }
 
     def _read(self, weights: list[Tensor], events: Tensor, count: Tensor, packed: list[Tensor]) -> list[Tensor]:
@@ -105,21 +107,31 @@ class EventsProgram:
         """Rows that are `fresh` begin a take."""
         return self._carry.pack(select(fresh, self._carry.unpack(start), self._carry.unpack(packed)))
 
-    def _chunk_function(self, truncated: bool, traced: bool) -> Tree:
+    def _chunk_function(self, truncated: bool, shaped: bool, traced: bool) -> Tree:
         def chunk(weights: list[Tensor], packed: list[Tensor], asked: list[Tensor], uniforms: Tensor) -> Tree:
             prepared, wanted = self._weights.unpack(weights), self.asked.unpack(asked)
             limits, draw = wanted["limits"], wanted["draw"]
 
             def step(carry: Tree, uniform: Tensor) -> tuple[Tree, Tree]:
+                grammar = carry["grammar"]
                 logits, state = self._network.step(prepared, carry["event"], carry["state"])
                 scaled = logits / draw["temperature"][:, None]
-                scaled = ops.where(allowed_events(carry["grammar"], limits), scaled, RULED_OUT)
+                if shaped:
+                    scaled = guide_events(scaled, carry["shape"], grammar, wanted["shape"])
+                scaled = ops.where(allowed_events(grammar, limits), scaled, RULED_OUT)
+                if shaped:
+                    scaled = rule_out_unlikely(scaled, wanted["shape"], RULED_OUT)
                 if truncated:
                     scaled = truncate(scaled, draw["top_k"], draw["top_p"])
                 event = choose(scaled, uniform)
                 # What a finished row draws is thrown away.
-                drawn = ops.where(carry["grammar"]["done"], -1, event)
-                after = {"state": state, "event": event, "grammar": advance(carry["grammar"], event, limits)}
+                drawn = ops.where(grammar["done"], -1, event)
+                after = {
+                    "state": state,
+                    "event": event,
+                    "grammar": advance(grammar, event, limits),
+                    "shape": after_event(carry["shape"], grammar, event) if shaped else carry["shape"],
+                }
                 return after, (drawn, logits) if traced else (drawn,)
 
             carry, outputs = scan(step, self._carry.unpack(packed), uniforms)
@@ -128,11 +140,18 @@ class EventsProgram:
         return chunk
 
 
-def asked_for(limits: Limits, top_k: int, top_p: float, temperatures: NDArray[np.float32]) -> Tree:
+def asked_for(
+    settings: TakeSettings, limits: Limits, primer: Notes | None, temperatures: NDArray[np.float32]
+) -> dict[str, Tree]:
     """What a chunk needs to know of the takes' settings."""
     return {
         "limits": limits.tensors(),
-        "draw": {"top_k": np.int32(top_k), "top_p": np.float32(top_p), "temperature": temperatures},
+        "draw": {
+            "top_k": np.int32(settings.top_k),
+            "top_p": np.float32(settings.top_p),
+            "temperature": temperatures,
+        },
+        "shape": Shaping.of(settings, primer).tensors(),
     }
 
 
@@ -145,15 +164,17 @@ class EventsLoop:
         weights: list[Tensor],
         start: list[Tensor],
         settings: TakeSettings,
+        primer: Notes | None,
         *,
         traced: bool = False,
     ) -> None:
         self.rows, self.steps = program.rows, program.steps
         self._program = program
         self._weights = weights
-        self._chunk = program.chunk(truncated=settings.truncates, traced=traced)
+        self._chunk = program.chunk(settings, traced=traced)
         self._start = self._carry = start
-        self._settings = Limits.of(settings), settings.top_k, settings.top_p
+        begin = grammar_after(opening_events(primer, settings), 1)["time"][0] if settings.join_primer else 0
+        self._settings = settings, Limits.of(settings, int(begin)), primer
         self._asked: list[Tensor] = []
 
     def run(

@@ -28,20 +28,27 @@ class Limits:
         end: tick at which the take ends.
         silence: longest time without a note-on.
         may_end: whether the model may end the piece itself.
+        lowest, highest: the pitches that may begin.
     """
 
     notes: int
     end: int
     silence: int
     may_end: bool
+    lowest: int = 0
+    highest: int = 127
 
     @classmethod
-    def of(cls, settings: TakeSettings) -> Limits:
-        """Limits of a take; a length in seconds is the finished take's, so more ticks are needed at a faster tempo."""
+    def of(cls, settings: TakeSettings, begin: int = 0) -> Limits:
+        """Limits of a take; a length in seconds is the finished take's, so more ticks are needed at a faster tempo.
+
+        `begin` is the tick at which it begins: 0, or where the primer that it begins with ends.
+        """
+        pitches = settings.lowest_pitch, settings.highest_pitch
         if settings.length_unit == "notes":
-            return cls(int(settings.length), _NEVER, _LONGEST_SILENCE, settings.may_end_early)
+            return cls(int(settings.length), _NEVER, _LONGEST_SILENCE, settings.may_end_early, *pitches)
         end = max(1, round(settings.length * settings.tempo_factor * STEPS_PER_SECOND))
-        return cls(_NEVER, end, max(1, min(_LONGEST_SILENCE, end // 2)), settings.may_end_early)
+        return cls(_NEVER, begin + end, max(1, min(_LONGEST_SILENCE, end // 2)), settings.may_end_early, *pitches)
 
     def tensors(self) -> dict[str, np.generic]:
         """The same as scalars for the compiled loop, so that other limits need no other compilation."""
@@ -50,6 +57,8 @@ class Limits:
             "end": np.int32(self.end),
             "silence": np.int32(self.silence),
             "may_end": np.bool_(self.may_end),
+            "lowest": np.int32(self.lowest),
+            "highest": np.int32(self.highest),
         }
 
 
@@ -65,14 +74,32 @@ def initial_grammar(rows: int) -> dict[str, NDArray[np.generic]]:
     }
 
 
+def grammar_after(events: NDArray[np.uint16], rows: int) -> dict[str, NDArray[np.generic]]:
+    """The state of every row after the events of a primer that the take begins with; its notes do not count.
+
+    What sounds then, the take will release.
+    """
+    state = initial_grammar(rows)
+    is_shift = (events >= TIME_SHIFT) & (events < VELOCITY)
+    time = np.cumsum(np.where(is_shift, events.astype(np.int64) - TIME_SHIFT + 1, 0))
+    for event, now in zip(events.tolist(), time.tolist(), strict=True):
+        if event < TIME_SHIFT:
+            state["since"][:, event % NOTE_OFF] = now if event < NOTE_OFF else _SILENT
+            if event < NOTE_OFF:
+                state["last_onset"][:] = now
+    if events.size:
+        state["time"][:] = time[-1]
+    return state
+
+
 def allowed_events(state: Tree, limits: Tree) -> Tensor:
     """bool `[rows, 390]`: the events that may come next.
 
-    Ruled out are note-ons of sounding pitches, note-offs of silent ones or within the tick of their onset, a velocity
-    after a velocity, the begin of a piece, and its end unless the take may end early and has a note. No pause grows
-    beyond the limit: then a note must begin. No note lasts over 20 s: then it must be released. After the last note
-    only releases and pauses follow, for 4 s at most. Every instant has room for finitely many events, so every take
-    ends; and at least one event is always allowed.
+    Ruled out are note-ons of sounding pitches and of those out of range, note-offs of silent ones or within the tick of
+    their onset, a velocity after a velocity, the begin of a piece, and its end unless the take may end early and has a
+    note. No pause grows beyond the limit: then a note must begin. No note lasts over 20 s: then it must be released.
+    After the last note only releases and pauses follow, for 4 s at most. Every instant has room for finitely many
+    events, so every take ends; and at least one event is always allowed.
     """
     time, since = state["time"][:, None], state["since"]
     sounding = since >= 0
@@ -82,14 +109,16 @@ def allowed_events(state: Tree, limits: Tree) -> Tensor:
     quiet_until = ops.where(
         playing, state["last_onset"][:, None] + limits["silence"], state["last_onset"][:, None] + _LONGEST_RELEASE
     )
-    must_play = playing & (time >= quiet_until) & ops.any(~sounding, axis=-1, keepdims=True) & ~must_release
+    pitches = ops.arange(NOTE_ON, NOTE_OFF, dtype="int32")
+    startable = ~sounding & (pitches >= limits["lowest"]) & (pitches <= limits["highest"])
+    must_play = playing & (time >= quiet_until) & ops.any(startable, axis=-1, keepdims=True) & ~must_release
     free = ~must_release & ~must_play
     held_until = ops.min(ops.where(sounding, since, _NEVER), axis=-1, keepdims=True) + _LONGEST_NOTE
     reach = time + ops.arange(1, VELOCITY - TIME_SHIFT + 1, dtype="int32")
-    ons = ~sounding & playing & ~must_release
+    ons = startable & playing & ~must_release
     offs = ops.where(must_release, overdue, sounding & (time > since) & ~must_play)
     shifts = (reach <= ops.minimum(quiet_until, held_until)) & free
-    velocities = playing & free & ~state["after_velocity"][:, None]
+    velocities = playing & free & ops.any(startable, axis=-1, keepdims=True) & ~state["after_velocity"][:, None]
     end = limits["may_end"] & playing & free & (state["notes"] > 0)[:, None]
     never = ops.zeros_like(playing)
     return ops.concatenate([ons, offs, shifts, ops.repeat(velocities, BEGIN - VELOCITY, axis=-1), never, end], axis=-1)

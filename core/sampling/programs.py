@@ -49,7 +49,7 @@ class Programs:
         # On a GPU one block fills the device.
         self._most_blocks = available_cores() if device == "cpu" else 1
         self._programs: dict[int, _Program] = {}
-        self._agreeing: dict[tuple[int, bool], bool] = {}
+        self._agreeing: dict[tuple[int, bool, bool], bool] = {}
 
     def prepare(self, weights: dict[str, NDArray[np.float32]]) -> list[Tensor]:
         """A model's weights on the device, as `loops` wants them."""
@@ -106,7 +106,7 @@ class Programs:
         (here: from 2 to 50 rows, on one thread). In which order does not depend on the values, so that one chunk shows.
         """
         wide = self._widths[-1]
-        key = narrow, settings.truncates
+        key = narrow, settings.truncates, settings.shapes
         if key not in self._agreeing:
             results = []
             for rows in (narrow, wide):

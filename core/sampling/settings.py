@@ -37,6 +37,42 @@ class TakeSettings(PersonSettings):
         gt=0,
         le=1,
     )
+    min_p: float = setting(
+        0.0,
+        "Min p",
+        "Rule out events less likely than this share of the likeliest one; 0 rules out none.",
+        advanced=True,
+        ge=0,
+        lt=1,
+    )
+    repetition_guard: float = setting(
+        0.0,
+        "Repetition guard",
+        "How strongly a pitch is avoided that was struck again and again; 0 not at all, 0.2 is mild.",
+        advanced=True,
+        ge=0,
+        le=5,
+    )
+    lowest_pitch: int = setting(0, "Lowest pitch", "No note lies below; 60 is middle C.", advanced=True, ge=0, le=127)
+    highest_pitch: int = setting(127, "Highest pitch", "No note lies above.", advanced=True, ge=0, le=127)
+    density: float = setting(
+        0.0,
+        "Density",
+        "Lean towards so many notes a second; 0 leaves it to the model.",
+        unit="notes/s",
+        advanced=True,
+        ge=0,
+        le=50,
+    )
+    pace: float = setting(
+        0.0,
+        "Pace",
+        "Lean towards so many moments with a note or chord a second; 0 leaves it to the model.",
+        unit="per s",
+        advanced=True,
+        ge=0,
+        le=50,
+    )
     length_unit: Literal["notes", "seconds"] = setting(
         "notes", "Length in", choices={"notes": "notes", "seconds": "seconds"}
     )
@@ -45,6 +81,12 @@ class TakeSettings(PersonSettings):
     )
     may_end_early: bool = setting(False, "May end early", "A take may end where the model ends the piece.")
     primer: PrimerSettings | None = setting(None, "Primer", "Music that the take continues.")
+    join_primer: bool = setting(
+        False, "Begin with the primer", "The take is the primer and what follows; the length counts what follows."
+    )
+    follow_primer: bool = setting(
+        False, "Keep the primer's pace", "Lean towards the primer's notes and moments a second."
+    )
     program: int = setting(0, "Instrument", "General MIDI program, 0 is the grand piano.", ge=0, le=127)
     velocity: int = setting(
         0, "Velocity", "Loudness of every note; 0 keeps what the model plays.", advanced=True, ge=0, le=127
@@ -59,10 +101,23 @@ class TakeSettings(PersonSettings):
             raise ValueError(f"length: {self.length:g} seconds is refused; allowed is 1 to {LONGEST_SECONDS}.")
         return self
 
+    @model_validator(mode="after")
+    def _pitches_fit(self) -> TakeSettings:
+        if self.lowest_pitch > self.highest_pitch:
+            raise ValueError(
+                f"highest_pitch: {self.highest_pitch} is refused; it must be {self.lowest_pitch}, the lowest, or more."
+            )
+        return self
+
     @property
     def truncates(self) -> bool:
         """Whether unlikely events are ruled out."""
         return self.top_k > 0 or self.top_p < 1
+
+    @property
+    def shapes(self) -> bool:
+        """Whether the model's choice is leant on: unlikely or repeated events, density, pace."""
+        return self.min_p > 0 or self.repetition_guard > 0 or self.density > 0 or self.pace > 0 or self.follow_primer
 
 
 class GenerationSettings(TakeSettings):

@@ -7,6 +7,8 @@ and the oldest, complete by then, predicts.
 
 from __future__ import annotations
 
+from itertools import product
+
 import keras
 import numpy as np
 from keras import ops
@@ -22,6 +24,7 @@ from core.music.notes import PITCH_COUNT, Notes
 from core.sampling.blocks import ChunkLoop, ChunkOutput
 from core.sampling.choice import RULED_OUT, choose, truncate
 from core.sampling.settings import TakeSettings
+from core.sampling.shaping import Shaping, after_note, after_time, guard_pitches, rule_out_unlikely, stretch_of
 
 _LONGEST_STEP_SECONDS = 10.0
 _LONGEST_NOTE_SECONDS = 20.0
@@ -56,19 +59,18 @@ class TutorialProgram:
         self.rows, self.window = rows, window
         # A multiple of the window, so that in all rows, whenever they began, the same window is the oldest.
         self.steps = -(-least_steps // window) * window
-        self._carry = Packing(self._begin(np.zeros((self.rows, window, TUTORIAL_UNITS), np.float32), np.zeros(3)))
-        self.asked = Packing(asked_for((1, 1.0, 1.0), 0, 1.0, np.ones(rows, np.float32)))
+        states = np.zeros((rows, window, TUTORIAL_UNITS), np.float32)
+        shape = Shaping.of(TakeSettings(), None).start(rows)
+        self._carry = Packing(self._begin(states, np.zeros(3, np.float32), shape))
+        self.asked = Packing(asked_for(TakeSettings(), None, np.ones(rows, np.float32)))
         self._read = jit(self._read_primer)
         self.restart = jit(self._select_rows)
-        self._chunks = {
-            (truncated, traced): jit(self._chunk_function(truncated, traced))
-            for truncated in (False, True)
-            for traced in (False, True)
-        }
+        kinds = product((False, True), repeat=3)
+        self._chunks = {kind: jit(self._chunk_function(*kind)) for kind in kinds}
 
-    def chunk(self, *, truncated: bool, traced: bool) -> Tree:
-        """The compiled chunk: with top k and top p or without, with pitch logits returned or without."""
-        return self._chunks[truncated, traced]
+    def chunk(self, settings: TakeSettings, *, traced: bool) -> Tree:
+        """The compiled chunk: with top k and top p or without, with shaping or without, with pitch logits or not."""
+        return self._chunks[settings.truncates, settings.shapes, traced]
 
     def loops(
         self, count: int, weights: list[Tensor], settings: TakeSettings, primer: Notes | None, *, traced: bool
@@ -76,14 +78,14 @@ class TutorialProgram:
         """Loops that continue the last `window` notes of the same primer, each with rows of its own."""
         assert primer is not None, "the caller looks"
         last = (to_triples(primer)[-self.window :] / SCALE).astype(np.float32)
-        start = self._read(weights, last)
-        return [TutorialLoop(self, weights, start, settings, traced=traced) for _ in range(count)]
+        start = self._read(weights, last, Shaping.of(settings, primer).start(self.rows))
+        return [TutorialLoop(self, weights, start, settings, primer, traced=traced) for _ in range(count)]
 
     def unpack(self, carry: list[Tensor]) -> Tree:
         """What a packed carry holds."""
         return self._carry.unpack(carry)
 
-    def _begin(self, states: Tensor, note: Tensor) -> Tree:
+    def _begin(self, states: Tensor, note: Tensor, shape: Tree) -> Tree:
         return {
             "h": states,
             "c": states,
@@ -92,9 +94,10 @@ class TutorialProgram:
             "seconds": np.zeros(self.rows, np.float32),
             "struck": np.full((self.rows, PITCH_COUNT), _LONG_AGO, np.float32),
             "done": np.zeros(self.rows, bool),
+            "shape": shape,
         }
 
-    def _read_primer(self, weights: list[Tensor], notes: Tensor) -> list[Tensor]:
+    def _read_primer(self, weights: list[Tensor], notes: Tensor, shape: Tree) -> list[Tensor]:
         """All windows after the primer's notes but the last; window j begins with note j and is empty before."""
         prepared = _WEIGHTS.unpack(weights)
         empty = ops.zeros((self.rows, self.window, TUTORIAL_UNITS))
@@ -106,7 +109,7 @@ class TutorialProgram:
             return (number + 1, ops.where(begun, h, 0.0), ops.where(begun, c, 0.0)), number
 
         (_, h, c), _ = scan(step, (np.int32(0), empty, empty), notes[:-1])
-        return self._carry.pack({**self._begin(empty, notes[-1]), "h": h, "c": c})
+        return self._carry.pack({**self._begin(empty, notes[-1], shape), "h": h, "c": c})
 
     def _advance(self, weights: Tree, note: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """All open windows `[rows, window, 128]` read one scaled note each row `[rows, 3]`."""
@@ -119,7 +122,7 @@ class TutorialProgram:
         """Rows that are `fresh` begin a take."""
         return self._carry.pack(select(fresh, self._carry.unpack(start), self._carry.unpack(packed)))
 
-    def _chunk_function(self, truncated: bool, traced: bool) -> Tree:
+    def _chunk_function(self, truncated: bool, shaped: bool, traced: bool) -> Tree:
         def chunk(weights: list[Tensor], packed: list[Tensor], asked: list[Tensor], uniforms: Tensor) -> Tree:
             prepared, wanted = _WEIGHTS.unpack(weights), self.asked.unpack(asked)
 
@@ -128,7 +131,7 @@ class TutorialProgram:
                 h, c = self._advance(prepared, carry["note"], carry["h"], carry["c"])
                 oldest = (ops.arange(self.window, dtype="int32") == slot)[:, None]
                 heads = ops.matmul(ops.take(h, slot, axis=1), prepared["heads_kernel"]) + prepared["heads_bias"]
-                after, triple = _draw_note(heads, carry, uniform, wanted["limits"], wanted["draw"], truncated)
+                after, triple = _draw_note(heads, carry, uniform, wanted, truncated, shaped)
                 after.update(h=ops.where(oldest, 0.0, h), c=ops.where(oldest, 0.0, c))
                 # What a finished row draws is thrown away.
                 drawn = ops.where(carry["done"][:, None], -1.0, triple)
@@ -141,44 +144,74 @@ class TutorialProgram:
 
 
 def asked_for(
-    limits: tuple[int, float, float], top_k: int, top_p: float, temperatures: NDArray[np.float32]
+    settings: TakeSettings, primer: Notes | None, temperatures: NDArray[np.float32]
 ) -> dict[str, dict[str, Tensor]]:
-    """What a chunk needs to know of the takes' settings; limits are most notes, seconds, and seconds of one step."""
-    notes, seconds, step = limits
+    """What a chunk needs to know of the takes' settings."""
+    if settings.length_unit == "notes":
+        notes, seconds, step = int(settings.length), np.inf, _LONGEST_STEP_SECONDS
+    else:
+        seconds = settings.length * settings.tempo_factor
+        notes, step = max(1, int(seconds * _MOST_NOTES_PER_SECOND)), min(_LONGEST_STEP_SECONDS, seconds / 2)
     return {
-        "limits": {"notes": np.int32(notes), "seconds": np.float32(seconds), "step": np.float32(step)},
-        "draw": {"top_k": np.int32(top_k), "top_p": np.float32(top_p), "temperature": temperatures},
+        "limits": {
+            "notes": np.int32(notes),
+            "seconds": np.float32(seconds),
+            "step": np.float32(step),
+            "lowest": np.int32(settings.lowest_pitch),
+            "highest": np.int32(settings.highest_pitch),
+        },
+        "draw": {
+            "top_k": np.int32(settings.top_k),
+            "top_p": np.float32(settings.top_p),
+            "temperature": temperatures,
+        },
+        "shape": Shaping.of(settings, primer).tensors(),
     }
 
 
 def _draw_note(
-    heads: Tensor, carry: Tree, uniform: Tensor, limits: Tree, draw: Tree, truncated: bool
+    heads: Tensor, carry: Tree, uniform: Tensor, wanted: Tree, truncated: bool, shaped: bool
 ) -> tuple[Tree, Tensor]:
     """The next note of each row: pitch drawn, step and duration as predicted, kept within their limits.
 
     `heads` are `[rows, 130]`: logits of the pitches, then step and duration in seconds.
     """
-    step = ops.minimum(ops.maximum(heads[:, PITCH_COUNT], 0.0), limits["step"])
+    limits, draw = wanted["limits"], wanted["draw"]
+    step = ops.maximum(heads[:, PITCH_COUNT], 0.0)
+    if shaped:
+        step = step * stretch_of(carry["shape"], wanted["shape"])
+    step = ops.minimum(step, limits["step"])
     duration = ops.minimum(ops.maximum(heads[:, PITCH_COUNT + 1], 0.0), _LONGEST_NOTE_SECONDS)
     # A pitch that has just been struck cannot be struck again at once; if that were so for all, time moves on.
+    pitches = ops.arange(PITCH_COUNT, dtype="int32")
+    outside = (pitches < limits["lowest"]) | (pitches > limits["highest"])
     taken = (carry["seconds"] + step)[:, None] - carry["struck"] < _LEAST_GAP_SECONDS
-    crowded = ops.all(taken, axis=-1)
+    crowded = ops.all(taken | outside, axis=-1)
     step = ops.where(crowded, _LEAST_GAP_SECONDS, step)
     logits = heads[:, :PITCH_COUNT] / draw["temperature"][:, None]
-    logits = ops.where(taken & ~crowded[:, None], RULED_OUT, logits)
+    if shaped:
+        logits = guard_pitches(logits, carry["shape"], wanted["shape"])
+    logits = ops.where(outside | (taken & ~crowded[:, None]), RULED_OUT, logits)
+    if shaped:
+        logits = rule_out_unlikely(logits, wanted["shape"], RULED_OUT)
     if truncated:
         logits = truncate(logits, draw["top_k"], draw["top_p"])
     pitch = choose(logits, uniform)
     seconds = carry["seconds"] + step
-    chosen = ops.arange(PITCH_COUNT, dtype="int32") == pitch[:, None]
+    chosen = pitches == pitch[:, None]
     notes = carry["notes"] + 1
     triple = ops.stack([ops.cast(pitch, "float32"), step, duration], axis=-1)
+    shape = carry["shape"]
+    if shaped:
+        always = step >= 0
+        shape = after_note(after_time(shape, step), always, pitch, always)
     after = {
         "note": triple / SCALE,
         "notes": notes,
         "seconds": seconds,
         "struck": ops.where(chosen, seconds[:, None], carry["struck"]),
         "done": carry["done"] | (notes >= limits["notes"]) | (seconds >= limits["seconds"]),
+        "shape": shape,
     }
     return after, triple
 
@@ -192,15 +225,16 @@ class TutorialLoop:
         weights: list[Tensor],
         start: list[Tensor],
         settings: TakeSettings,
+        primer: Notes | None,
         *,
         traced: bool = False,
     ) -> None:
         self.rows, self.steps = program.rows, program.steps
         self._program = program
         self._weights = weights
-        self._chunk = program.chunk(truncated=settings.truncates, traced=traced)
+        self._chunk = program.chunk(settings, traced=traced)
         self._start = self._carry = start
-        self._settings = _limits(settings), settings.top_k, settings.top_p
+        self._settings = settings, primer
         self._asked: list[Tensor] = []
 
     def run(
@@ -218,10 +252,3 @@ class TutorialLoop:
     def state(self) -> list[NDArray[np.generic]]:
         """What the rows keep between calls."""
         return [to_numpy(leaf) for leaf in keras.tree.flatten(self._program.unpack(self._carry))]
-
-
-def _limits(settings: TakeSettings) -> tuple[int, float, float]:
-    if settings.length_unit == "notes":
-        return int(settings.length), np.inf, _LONGEST_STEP_SECONDS
-    seconds = settings.length * settings.tempo_factor
-    return max(1, int(seconds * _MOST_NOTES_PER_SECOND)), seconds, min(_LONGEST_STEP_SECONDS, seconds / 2)
