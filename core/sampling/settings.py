@@ -19,7 +19,7 @@ class PrimerSettings(PersonSettings):
     """Where a primer comes from: the first `notes` notes of music known by its content's digest."""
 
     sha256: str = setting(..., "Content", "SHA-256 of the primer's MIDI file.", min_length=64, max_length=64)
-    notes: int = setting(25, "Primer notes", "Notes taken from the start.", unit="notes", ge=1, le=2_000)
+    notes: int = setting(25, "Primer notes", "Notes taken from the start.", unit="notes", ge=1, le=LONGEST_NOTES)
 
 
 class TakeSettings(PersonSettings):

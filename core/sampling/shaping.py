@@ -22,8 +22,8 @@ _RATES_HALVE_SECONDS = 8.0
 _TRUST_SECONDS = 4.0
 # How far from the target a correction still grows, and how strong it is: found by trial on models of the starter
 # dataset, whose density then stays within a fifth of targets from half to twice their own.
-_LARGEST_ERROR = 1.5
-_ONSET_GAIN, _SHIFT_GAIN = 2.0, 1.0
+_LARGEST_ERROR = 1.0
+_ONSET_GAIN, _SHIFT_GAIN, _STEP_GAIN = 4.0, 2.0, 8.0
 _USUAL_SHIFT = 10.0
 
 
@@ -108,7 +108,7 @@ def rule_out_unlikely(logits: Tensor, wanted: Tree, ruled_out: float) -> Tensor:
 def stretch_of(state: Tree, wanted: Tree) -> Tensor:
     """By how much `tutorial`'s next step is stretched, `[rows]`; it has one note at a time, so either target counts."""
     crowding, hurry = _errors(state, wanted)
-    return ops.exp(ops.where(wanted["density"] > 0, crowding, hurry))
+    return ops.exp(_STEP_GAIN * ops.where(wanted["density"] > 0, crowding, hurry))
 
 
 def after_note(state: Tree, is_note: Tensor, pitch: Tensor, is_new: Tensor) -> Tree:

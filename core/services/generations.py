@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,18 +11,15 @@ from sqlalchemy.orm import Session, joinedload
 from core.artifacts import ArtifactStore
 from core.errors import ConflictError, InputError, NotFoundError
 from core.models.datasets import Dataset
-from core.models.generations import Generation, Take
+from core.models.generations import Generation
 from core.models.jobs import Job, JobKind, JobState, Queue
 from core.models.trainings import Model
-from core.music.provenance import Provenance
 from core.queue.enqueue import enqueue
 from core.records.database import Database, announce
-from core.sampling.facts import SAMPLER_VERSION
 from core.sampling.seeds import format_seeds, parse_seeds
 from core.sampling.settings import MOST_TAKES, GenerationSettings, TakeSettings
-from core.services.models import model_by_hash, model_for
 from core.services.paging import Page, fetch_page
-from core.services.primers import PrimerChoice, primer_choice_of, resolve_primer
+from core.services.primers import PrimerChoice, resolve_primer
 from core.services.rows import kept, locked, storable
 from core.services.trainings import check_name
 
@@ -134,77 +130,6 @@ def notes_of(settings: TakeSettings) -> float:
     """About how many notes a take has, at least 1."""
     notes = settings.length if settings.length_unit == "notes" else settings.length * _ASSUMED_NOTES_PER_SECOND
     return max(float(notes), 1.0)
-
-
-def more_like(session: Session, store: ArtifactStore, take_id: int, count: int = 8, owner: str = "local") -> Generation:
-    """Queue `count` new takes with new random seeds and everything else as in a take."""
-    take = session.get(Take, take_id)
-    if take is None:
-        raise NotFoundError(f"There is no take {take_id}.")
-    generation = get_generation(session, take.generation_id)
-    model = model_for(session, generation)
-    values = {**generation.settings, "seeds": f"{count} random", "temperatures": [take.temperature]}
-    primer = primer_choice_of(values)
-    values.pop("primer", None)
-    return create_generation(
-        session,
-        store,
-        model_id=model.id,
-        values=values,
-        primer=primer,
-        name=f"{count} more like seed {take.seed} of {generation.name}"[:200],
-        owner=owner,
-    )
-
-
-def repeat_take(session: Session, store: ArtifactStore, take_id: int, owner: str = "local") -> Generation:
-    """Queue a take once more: the same model, seed and settings, so the same bytes."""
-    take = session.get(Take, take_id)
-    if take is None:
-        raise NotFoundError(f"There is no take {take_id}.")
-    generation = get_generation(session, take.generation_id)
-    settings = GenerationSettings.model_validate(generation.settings).of_take(take.temperature)
-    return repeat(
-        session,
-        store,
-        Provenance(generation.model_hash, take.seed, settings.model_dump(mode="json"), SAMPLER_VERSION),
-        owner=owner,
-    )
-
-
-def repeat(session: Session, store: ArtifactStore, provenance: Provenance, owner: str = "local") -> Generation:
-    """Queue the take that a provenance describes, such as one read from an uploaded MIDI file.
-
-    Raises:
-        InputError: the model or the primer is not here, or the settings or the sampler are of another version.
-    """
-    if provenance.sampler != SAMPLER_VERSION:
-        raise InputError.of(
-            "sampler",
-            f"sampler: this take was made by version {provenance.sampler[:20]!r} of the sampler, and version "
-            f"{SAMPLER_VERSION!r} here would make other music of it; generate seed {provenance.seed} anew instead.",
-        )
-    is_hash = re.fullmatch("[0-9a-f]{64}", provenance.model_hash) is not None
-    model = model_by_hash(session, provenance.model_hash) if is_hash else None
-    if model is None:
-        raise InputError.of(
-            "model",
-            f"model: the model {provenance.model_hash[:12]!r} that made this take is not here; "
-            "upload its checkpoint first.",
-        )
-    values = dict(provenance.settings)
-    primer = primer_choice_of(values)
-    values.pop("primer", None)
-    values.update(seeds=str(provenance.seed), temperatures=[values.pop("temperature", 1.0)])
-    return create_generation(
-        session,
-        store,
-        model_id=model.id,
-        values=values,
-        primer=primer,
-        name=f"Repeat of seed {provenance.seed} by {model.name}"[:200],
-        owner=owner,
-    )
 
 
 def get_generation(session: Session, generation_id: int) -> Generation:

@@ -14,7 +14,7 @@ from core.artifacts import ArtifactStore
 from core.errors import InputError, MidiError, StorageError
 from core.fields import PersonSettings, setting
 from core.models.datasets import Dataset, Piece
-from core.models.generations import Generation
+from core.models.generations import Generation, Take
 from core.models.trainings import Model, Training
 from core.models.uploads import Upload
 from core.music.reading import read_midi
@@ -29,7 +29,7 @@ _LARGEST_NUMBER = 2**31 - 1
 class PrimerChoice(PersonSettings):
     """Where a person takes a primer from."""
 
-    kind: Literal["default", "none", "piece", "upload", "stored"] = setting(
+    kind: Literal["default", "none", "piece", "upload", "take", "stored"] = setting(
         "default",
         "Primer",
         choices={
@@ -37,13 +37,15 @@ class PrimerChoice(PersonSettings):
             "none": "none",
             "piece": "a piece",
             "upload": "an uploaded file",
+            "take": "a take",
             "stored": "one used before",
         },
     )
     piece_id: int = setting(0, "Piece", "Number of the piece.", ge=0, le=_LARGEST_NUMBER)
     upload_id: int = setting(0, "Upload", "Number of the uploaded file.", ge=0, le=_LARGEST_NUMBER)
+    take_id: int = setting(0, "Take", "Number of the take.", ge=0, le=_LARGEST_NUMBER)
     sha256: str = setting("", "Content", "Digest of a primer used before.", max_length=64)
-    notes: int = setting(25, "Primer notes", "Notes taken from its start.", unit="notes", ge=1, le=2_000)
+    notes: int = setting(25, "Primer notes", "Notes taken from its start.", unit="notes", ge=1, le=20_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +139,18 @@ def _file_of(session: Session, store: ArtifactStore, choice: PrimerChoice) -> tu
                 "upload_id", f"upload_id: there is no uploaded file {choice.upload_id}; upload it again."
             )
         return store.read(upload.key), upload.file_name
-    digest = choice.sha256.lower()
+    if choice.kind == "take":
+        take = session.get(Take, choice.take_id)
+        if take is None:
+            raise InputError.of("take_id", f"take_id: there is no take {choice.take_id}.")
+        return store.read(take.midi_key), f"seed {take.seed} of {take.generation.name}"
+    return _stored_file(session, store, choice.sha256.lower(), choice.sha256)
+
+
+def _stored_file(session: Session, store: ArtifactStore, digest: str, given: str) -> tuple[bytes, str]:
+    """A primer used before, by its content: kept as such, or a piece of the same bytes."""
     if len(digest) != 64 or not all(letter in "0123456789abcdef" for letter in digest):
-        raise InputError.of("sha256", f"sha256: {choice.sha256[:70]!r} is no digest; 64 hexadecimal digits are needed.")
+        raise InputError.of("sha256", f"sha256: {given[:70]!r} is no digest; 64 hexadecimal digits are needed.")
     stored = select(Generation.primer_title).where(Generation.primer_key == primer_key(digest))
     title = session.scalar(stored.order_by(Generation.id.desc()).limit(1)) or "earlier primer"
     with suppress(StorageError):

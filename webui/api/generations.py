@@ -11,6 +11,7 @@ from core.operations.retention import note_downloads
 from core.services import generations as service
 from core.services.models import resolve_model
 from core.services.primers import PrimerChoice
+from core.services.repeating import repeat
 from webui.api.answers import location, no_content, tell_workers
 from webui.api.blueprint import api, file_input, sent_files
 from webui.api.schemas.common import RenameInput
@@ -75,7 +76,7 @@ def repeat_generation() -> Created:
     services = current_services()
     provenance = read_provenance(sent_files("file")[0].stream.read())
     with services.database.transaction() as session:
-        generation = service.repeat(session, services.store, provenance, current_actor().name)
+        generation = repeat(session, services.store, provenance, current_actor().name)
         answer, job = GenerationOutput.of(generation), generation.job
     tell_workers(job)
     return answer, 202, location("generations", generation.id)

@@ -10,6 +10,7 @@ from core.models.evaluations import SharedPassage
 from core.models.jobs import Job
 from core.operations.retention import note_downloads
 from core.services import generations as generations_service
+from core.services import repeating
 from core.services import takes as service
 from core.services.originality import passages_of, request_originality
 from webui.access import names_others
@@ -21,6 +22,7 @@ from webui.api.schemas.generations import (
     AudioInput,
     AudioOutput,
     AudioQuery,
+    BranchInput,
     GenerationOutput,
     MoreInput,
     TakeListing,
@@ -151,8 +153,27 @@ def more_like_take(take_id: int, json_data: MoreInput) -> Created:
     """Compose more takes like this one, with new random seeds."""
     services = current_services()
     with services.database.transaction() as session:
-        generation = generations_service.more_like(
-            session, services.store, take_id, json_data.count, current_actor().name
+        generation = repeating.more_like(session, services.store, take_id, json_data.count, current_actor().name)
+        answer, job = GenerationOutput.of(generation), generation.job
+    return _created(answer, job)
+
+
+@api.post("/takes/<number:take_id>/branch")
+@api.input(BranchInput)
+@api.output(GenerationOutput, status_code=202)
+@api.doc(responses=[409])
+def branch_take(take_id: int, json_data: BranchInput) -> Created:
+    """Compose takes that begin with the first notes of this one and go on in other ways, with new random seeds."""
+    services = current_services()
+    with services.database.transaction() as session:
+        generation = repeating.branch_take(
+            session,
+            services.store,
+            take_id,
+            json_data.note,
+            count=json_data.count,
+            length=json_data.length,
+            owner=current_actor().name,
         )
         answer, job = GenerationOutput.of(generation), generation.job
     return _created(answer, job)
@@ -166,7 +187,7 @@ def repeat_take(take_id: int) -> Created:
     """Compose this take once more: the same bytes."""
     services = current_services()
     with services.database.transaction() as session:
-        generation = generations_service.repeat_take(session, services.store, take_id, current_actor().name)
+        generation = repeating.repeat_take(session, services.store, take_id, current_actor().name)
         answer, job = GenerationOutput.of(generation), generation.job
     return _created(answer, job)
 

@@ -22,6 +22,7 @@ _COMMANDS = {
     "compare": ("webui.cli.evaluations:compare", "Put models side by side."),
     "generate": ("webui.cli.generations:generate", "Compose pieces with a model, one per seed."),
     "repeat": ("webui.cli.generations:repeat", "Compose again what made a take's MIDI file."),
+    "branch": ("webui.cli.generations:branch", "Compose other ways to go on from a take's note."),
     "generations": ("webui.cli.generations:generations", "List the generations, the newest first."),
     "takes": ("webui.cli.generations:takes", "List the takes of a generation."),
     "jobs": ("webui.cli.jobs:jobs", "List the jobs, the newest first."),

@@ -1,4 +1,4 @@
-"""`cadenza generate`, `repeat`, `generations` and `takes`."""
+"""`cadenza generate`, `repeat`, `branch`, `generations` and `takes`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ _FORMATS = click.Choice(["mid", "wav", "mp3"])
 @click.option("--seconds", metavar="S", help="Length of each take in seconds.")
 @click.option("--top-k", metavar="K", help="Choose among the K likeliest events only; 0 means all.")
 @click.option("--top-p", metavar="P", help="Choose among the likeliest events that together have this probability.")
+@click.option("--min-p", metavar="P", help="Rule out events less likely than this share of the likeliest.")
+@click.option("--repetition-guard", metavar="G", help="Avoid pitches struck again and again; 0.2 is mild.")
+@click.option("--lowest", metavar="PITCH", help="No note lies below; 60 is middle C.")
+@click.option("--highest", metavar="PITCH", help="No note lies above.")
+@click.option("--density", metavar="N", help="Lean towards N notes a second.")
+@click.option("--pace", metavar="N", help="Lean towards N moments with a note or chord a second.")
+@click.option("--follow-primer", is_flag=True, help="Lean towards the primer's density and pace.")
+@click.option("--join-primer", is_flag=True, help="The take begins with its primer.")
 @click.option("--primer", metavar="none|PIECE|FILE", help="No primer, a piece's number, or a MIDI file.")
 @click.option("--primer-notes", metavar="N", help="Notes taken from the primer's start.")
 @click.option("--instrument", metavar="0|NAME", help="General MIDI program: its number or name.")
@@ -53,6 +61,24 @@ def repeat(client: ApiClient, file: Path, out: Path | None, extension: str, wait
     """Compose once more what FILE, a MIDI file of Cadenza's, says about itself."""
     with file.open("rb") as stream:
         generation = client.post_files("/generations/repeat", "file", [(file.name, stream)])
+    _follow(client, generation, wait, out, extension)
+
+
+@click.command()
+@click.argument("take", metavar="TAKE")
+@click.option("--note", required=True, metavar="N", help="The first N notes of the take are kept.")
+@click.option("--count", default="8", show_default=True, metavar="K", help="How many new takes.")
+@click.option("--length", metavar="L", help="What follows, in the take's unit; as long as the take by default.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Save each take here as it finishes.")
+@click.option("--format", "extension", type=_FORMATS, default="mid", show_default=True, help="What --out saves.")
+@wait_option
+@api_client
+def branch(client: ApiClient, take: str, wait: bool, out: Path | None, extension: str, **chosen: str | None) -> None:
+    """Compose takes that begin as TAKE does and go on in other ways."""
+    from webui.cli.numbers import number_in_path
+
+    values = {name: value for name, value in chosen.items() if value is not None}
+    generation = client.send("POST", f"/takes/{number_in_path(take, 'take')}/branch", values)
     _follow(client, generation, wait, out, extension)
 
 
@@ -123,13 +149,13 @@ def _settings(chosen: dict[str, Any]) -> dict[str, Any]:
     for unit in ("notes", "seconds"):
         if chosen[unit] is not None:
             settings |= {"length_unit": unit, "length": chosen[unit]}
-    names = {"top_k": "top_k", "top_p": "top_p", "velocity": "velocity", "tempo": "tempo_factor"}
+    names = {name: name for name in ("top_k", "top_p", "min_p", "repetition_guard", "density", "pace", "velocity")}
+    names |= {"tempo": "tempo_factor", "lowest": "lowest_pitch", "highest": "highest_pitch"}
     settings |= {setting: chosen[option] for option, setting in names.items() if chosen[option] is not None}
     if chosen["instrument"] is not None:
         settings["program"] = _program(chosen["instrument"])
-    if chosen["may_end_early"]:
-        settings["may_end_early"] = True
-    return settings
+    flags = ("may_end_early", "follow_primer", "join_primer")
+    return settings | {flag: True for flag in flags if chosen[flag]}
 
 
 def _program(instrument: str) -> str:

@@ -18,6 +18,7 @@ from core.people.rights import Right
 from core.queue.waiting import why_waiting
 from core.sampling.settings import MOST_TAKES, GenerationSettings
 from core.services import generations as service
+from core.services import repeating
 from core.services.datasets import get_piece
 from core.services.models import find_models
 from core.services.primers import PrimerChoice, primer_choice_of
@@ -94,7 +95,7 @@ def repeat() -> ResponseReturnValue:
         raise InputError.of("file", "file: no MIDI file was chosen; choose one that Cadenza made.")
     provenance = read_provenance(file.stream.read(_LARGEST_PROVENANCE_FILE))
     with services.database.transaction() as session:
-        generation = service.repeat(session, services.store, provenance, current_actor().name)
+        generation = repeating.repeat(session, services.store, provenance, current_actor().name)
     return queued(generation)
 
 
@@ -203,11 +204,13 @@ def _form(values: dict[str, str], error: CadenzaError | None) -> Response:
         models = find_models(session, per_page=_MODELS_OFFERED).items
         if values.get("piece_id", "0").isdigit() and int(values.get("piece_id", "0")):
             piece = get_piece(session, int(values["piece_id"]))
+    fields = {field.name: field for field in form_fields(GenerationSettings, {"temperature", "primer"})}
     return page(
         "generations/new.html",
         status=200 if error is None else 422 if isinstance(error, InputError) else 409,
         models=models,
-        fields={field.name: field for field in form_fields(GenerationSettings, {"temperature", "primer"})},
+        fields=fields,
+        advanced=[field.name for field in fields.values() if field.advanced],
         primer_notes=next(field for field in form_fields(PrimerChoice) if field.name == "notes"),
         values=values,
         errors=field_errors(error),

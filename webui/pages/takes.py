@@ -5,14 +5,16 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 
+from core.fields import PersonSettings, setting
 from core.models.jobs import JobState
 from core.music.names import program_name
 from core.music.roll import roll_svg
 from core.operations.retention import note_downloads
+from core.sampling.settings import LONGEST_NOTES
 from core.services import takes as service
-from core.services.generations import more_like, repeat_take
 from core.services.jobs import get_job
 from core.services.originality import dataset_behind, passages_of, request_originality
+from core.services.repeating import branch_take, more_like, repeat_take
 from webui.access import names_others
 from webui.context import current_services
 from webui.identity import current_actor
@@ -25,6 +27,14 @@ from webui.submission import send_tickets_for
 bp = Blueprint("takes", __name__, url_prefix="/takes")
 
 _MORE = 8
+
+
+class BranchForm(PersonSettings):
+    """What the form beside a take asks."""
+
+    note: int = setting(..., "After note", "The first so many notes are kept.", ge=1, le=LONGEST_NOTES)
+    count: int = setting(8, "Takes", "New takes with new random seeds.", ge=1, le=1_000)
+    length: float | None = setting(None, "Length", "What follows; as long as this take when empty.", ge=1)
 
 
 @bp.get("/<number:take_id>")
@@ -124,6 +134,25 @@ def more(take_id: int) -> ResponseReturnValue:
     services = current_services()
     with services.database.transaction() as session:
         generation = more_like(session, services.store, take_id, _MORE, current_actor().name)
+    return queued(generation)
+
+
+@bp.post("/<number:take_id>/branch")
+@names_others
+def branch(take_id: int) -> ResponseReturnValue:
+    """Queue takes that begin with this one's first notes."""
+    services = current_services()
+    chosen = BranchForm.parse({name: text for name in BranchForm.model_fields if (text := request.form.get(name))})
+    with services.database.transaction() as session:
+        generation = branch_take(
+            session,
+            services.store,
+            take_id,
+            chosen.note,
+            count=chosen.count,
+            length=chosen.length,
+            owner=current_actor().name,
+        )
     return queued(generation)
 
 

@@ -18,6 +18,7 @@ const modules = {
   "[data-takes]": "./takes.js",
   "[data-queue]": "./queue.js",
   "[data-audio]": "./audio.js",
+  "[data-branch]": "./branch.js",
 };
 for (const [selector, path] of Object.entries(modules)) {
   if (document.querySelector(selector)) import(path).then((module) => module.start());

@@ -18,10 +18,11 @@ from core.music.provenance import Provenance
 from core.records.database import Database
 from core.sampling.settings import GenerationSettings
 from core.services.datasets import create_import
-from core.services.generations import create_generation, delete_generation, find_generations, repeat, tile_size
+from core.services.generations import create_generation, delete_generation, find_generations, tile_size
 from core.services.jobs import retry_job
 from core.services.models import delete_model
 from core.services.primers import PrimerChoice
+from core.services.repeating import repeat
 from core.services.takes import request_audio
 from tests.tools.web_content import WebContent
 
@@ -75,7 +76,7 @@ def test_settings_are_refused_in_sentences(sqlite_url: str, store: ArtifactStore
         ({"kind": "upload", "upload_id": 5}, "upload_id: there is no uploaded file 5"),
         ({"kind": "stored", "sha256": "../../etc"}, "sha256: '../../etc' is no digest"),
         ({"kind": "stored", "sha256": "0" * 64}, "sha256: the primer 000000000000 is not here any more"),
-        ({"kind": "song"}, "kind: 'song' is refused; allowed is one of default, none, piece, upload, stored"),
+        ({"kind": "song"}, "kind: 'song' is refused; allowed is one of default, none, piece, upload, take, stored"),
     ],
 )
 def test_primers_are_refused_in_sentences(content: WebContent, choice: Any, said: str) -> None:

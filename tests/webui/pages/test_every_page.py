@@ -64,7 +64,9 @@ def test_every_page_answers_and_refers_only_to_what_is_here(
         for link in links_of(answer.text):
             assert link.startswith(("/", "#", "?")), f"{path} leads to {link}"
             seen.add(link.partition("#")[0])
-    names = "cancel|pause|resume|retry|move|priority|start|drain|remove|delete|rename|star|more|repeat|note|search"
+    names = (
+        "cancel|pause|resume|retry|move|priority|start|drain|remove|delete|rename|star|more|branch|repeat|note|search"
+    )
     actions = re.compile(rf"/({names}|takes\.zip|audio/\w+)$")
     for link in sorted(seen - {""}):
         if not actions.search(link) and link != "/live":

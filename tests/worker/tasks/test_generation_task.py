@@ -9,13 +9,14 @@ from datetime import timedelta
 from typing import Any
 
 import mido
+import numpy as np
 import pretty_midi
 import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from core.datasets.corpus import Corpus
-from core.errors import ConflictError, NotFoundError, SupersededError
+from core.errors import ConflictError, InputError, NotFoundError, SupersededError
 from core.models.generations import Take
 from core.models.jobs import JobState, Queue
 from core.models.trainings import Model
@@ -27,10 +28,10 @@ from core.queue import control
 from core.sampling.composer import Composer
 from core.sampling.facts import SAMPLER_VERSION
 from core.sampling.settings import GenerationSettings
-from core.services.generations import more_like, repeat, repeat_take
 from core.services.jobs import get_job, retry_job
 from core.services.models import upload_model
 from core.services.primers import PrimerChoice
+from core.services.repeating import branch_take, more_like, repeat, repeat_take
 from core.services.sweeping import sweep
 from worker.tasks import generation as task
 from worker.tasks.take_writer import TakeWriter
@@ -155,6 +156,51 @@ def test_repeating_gives_equal_bytes_primer_included(sqlite_workplace: Any, tiny
     assert len({seed for seed, _ in settings.plan()}) == 4
 
 
+@pytest.mark.parametrize("family", ["lstm", "tutorial"])
+def test_branches_begin_as_their_take_and_go_on_in_other_ways(
+    sqlite_workplace: Any, tiny_lstm: bytes, tiny_tutorial: bytes, corpus: Corpus, family: str
+) -> None:
+    place = sqlite_workplace
+    place.dataset(corpus)
+    model = place.model(tiny_lstm if family == "lstm" else tiny_tutorial)
+    first = place.generation(model, seeds="3", temperatures=[1.1], length=30, velocity=70)
+    place.run_all(task.run)
+    (root,) = takes_of(place, first)
+    trunk = read_midi(place.store.read(root.midi_key)).notes
+    with place.database.transaction() as session:
+        branched = branch_take(session, place.store, root.id, 12, count=5, length=20)
+    place.run_all(task.run)
+    branches = [read_midi(place.store.read(take.midi_key)).notes for take in takes_of(place, branched.id)]
+    assert len(branches) == 5
+    for notes in branches:
+        assert len(notes) == 32
+        # The files' own grid and that of the events lie between.
+        np.testing.assert_allclose(notes.onset_seconds[:12], trunk.onset_seconds[:12], atol=0.011)
+        np.testing.assert_array_equal(notes.pitch[:12], trunk.pitch[:12])
+        assert notes.onset_seconds[12] >= notes.onset_seconds[11]
+        assert set(notes.velocity[12:].tolist()) == {70}
+    assert len({(n.pitch[12:].tobytes(), n.onset_seconds[12:].tobytes()) for n in branches}) > 1
+    # A branch is a take like any other: it can be repeated to the byte, and branched again.
+    with place.database.transaction() as session:
+        chosen = takes_of(place, branched.id)[2]
+        again = repeat_take(session, place.store, chosen.id)
+        branch_take(session, place.store, chosen.id, 32, count=2)
+    place.run_all(task.run)
+    (same,) = takes_of(place, again.id)
+    assert place.store.read(same.midi_key) == place.store.read(chosen.midi_key)
+
+
+@pytest.mark.parametrize("note", [0, 31])
+def test_a_branch_begins_within_its_take(sqlite_workplace: Any, tiny_lstm: bytes, note: int) -> None:
+    place = sqlite_workplace
+    number = place.generation(place.model(tiny_lstm), seeds="1", length=30)
+    place.run_all(task.run)
+    (root,) = takes_of(place, number)
+    refused = pytest.raises(InputError, match=f"note: {note} is refused; .* after note 1 to 30")
+    with refused, place.database.transaction() as session:
+        branch_take(session, place.store, root.id, note)
+
+
 def test_a_cancelled_generation_keeps_its_takes_and_a_retry_makes_the_rest(workplace: Any, tiny_lstm: bytes) -> None:
     number = workplace.generation(workplace.model(tiny_lstm), seeds="0-23", length=20)
     context = workplace.claim(Queue.GENERATION)
@@ -186,7 +232,7 @@ def test_a_cancelled_generation_keeps_its_takes_and_a_retry_makes_the_rest(workp
 
 
 def test_a_pause_that_is_taken_back_goes_on(sqlite_workplace: Any, tiny_lstm: bytes, monkeypatch: Any) -> None:
-    number = sqlite_workplace.generation(sqlite_workplace.model(tiny_lstm), seeds="0-15", length=20)
+    number = sqlite_workplace.generation(sqlite_workplace.model(tiny_lstm), seeds="0-47", length=20)
     context = sqlite_workplace.claim(Queue.GENERATION)
     after(context, 5, lambda: context.interrupt(Interrupt.PAUSE))
     compositions = []
@@ -202,9 +248,9 @@ def test_a_pause_that_is_taken_back_goes_on(sqlite_workplace: Any, tiny_lstm: by
     monkeypatch.setattr(Composer, "compose", watched)
     task.run(context)
     first, second = compositions
-    assert (first, 0 < second <= 16 - 5) == (16, True)
-    assert [take.index for take in takes_of(sqlite_workplace, number)] == list(range(16))
-    assert sqlite_workplace.generation_row(number).takes_done == 16
+    assert (first, 0 < second <= 48 - 5) == (48, True)
+    assert [take.index for take in takes_of(sqlite_workplace, number)] == list(range(48))
+    assert sqlite_workplace.generation_row(number).takes_done == 48
 
 
 def test_an_attempt_that_was_given_up_adds_nothing(workplace: Any, tiny_lstm: bytes) -> None:

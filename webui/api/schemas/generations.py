@@ -8,7 +8,7 @@ from pydantic import Field, WithJsonSchema
 
 from core.fields import setting
 from core.models.generations import Generation, Take
-from core.sampling.settings import GenerationSettings
+from core.sampling.settings import LONGEST_NOTES, GenerationSettings
 from core.services.primers import PrimerChoice
 from core.services.takes import LONGEST_REMARK, TAKE_ORDERS, take_file_name
 from webui.api.schemas.common import ApiInput, ApiOutput, Listing, Moment, PageQuery, SearchQuery
@@ -51,6 +51,15 @@ class MoreInput(ApiInput):
     """How many more takes."""
 
     count: int = setting(8, "Count", "New takes with new random seeds.", ge=1, le=1_000)
+
+
+class BranchInput(MoreInput):
+    """Where a branch begins, and how many there are."""
+
+    note: int = setting(..., "After note", "The first so many notes of the take are kept.", ge=1, le=LONGEST_NOTES)
+    length: float | None = setting(
+        None, "Length", "What follows, in the take's unit; as long as the take when nothing is given.", ge=1
+    )
 
 
 class TakesQuery(PageQuery):
