@@ -159,6 +159,7 @@ def more_like_take(take_id: int, json_data: MoreInput) -> Created:
 
 
 @api.post("/takes/<number:take_id>/branch")
+@names_others
 @api.input(BranchInput)
 @api.output(GenerationOutput, status_code=202)
 @api.doc(responses=[409])
