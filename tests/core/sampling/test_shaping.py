@@ -92,7 +92,7 @@ def test_the_guard_loosens_a_stuck_pitch(events_checkpoint: Checkpoint) -> None:
         return float(np.mean([np.bincount(take.pitch).max() / len(take) for take in takes]))
 
     stuck = largest_share(compose(composer, 4, TakeSettings(length=80)))
-    guarded = largest_share(compose(composer, 4, TakeSettings(length=80, repetition_guard=2.0)))
+    guarded = largest_share(compose(composer, 4, TakeSettings(length=80, repetition_guard=4.0)))
     assert guarded < 0.5 * stuck
 
 

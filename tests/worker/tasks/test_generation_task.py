@@ -156,6 +156,11 @@ def test_repeating_gives_equal_bytes_primer_included(sqlite_workplace: Any, tiny
     assert len({seed for seed, _ in settings.plan()}) == 4
 
 
+def moments(notes: Notes) -> set[tuple[float, int]]:
+    """Onsets on the grid of the events, with their pitches."""
+    return {(round(onset, 2), pitch) for onset, _, pitch, _ in notes}
+
+
 @pytest.mark.parametrize("family", ["lstm", "tutorial"])
 def test_branches_begin_as_their_take_and_go_on_in_other_ways(
     sqlite_workplace: Any, tiny_lstm: bytes, tiny_tutorial: bytes, corpus: Corpus, family: str
@@ -174,9 +179,8 @@ def test_branches_begin_as_their_take_and_go_on_in_other_ways(
     assert len(branches) == 5
     for notes in branches:
         assert len(notes) == 32
-        # The files' own grid and that of the events lie between.
-        np.testing.assert_allclose(notes.onset_seconds[:12], trunk.onset_seconds[:12], atol=0.011)
-        np.testing.assert_array_equal(notes.pitch[:12], trunk.pitch[:12])
+        # All of the trunk is there; a new note of the same moment may lie below its last ones.
+        assert moments(trunk[:12]) <= moments(notes)
         assert notes.onset_seconds[12] >= notes.onset_seconds[11]
         assert set(notes.velocity[12:].tolist()) == {70}
     assert len({(n.pitch[12:].tobytes(), n.onset_seconds[12:].tobytes()) for n in branches}) > 1
@@ -202,7 +206,7 @@ def test_a_branch_begins_within_its_take(sqlite_workplace: Any, tiny_lstm: bytes
 
 
 def test_a_cancelled_generation_keeps_its_takes_and_a_retry_makes_the_rest(workplace: Any, tiny_lstm: bytes) -> None:
-    number = workplace.generation(workplace.model(tiny_lstm), seeds="0-23", length=20)
+    number = workplace.generation(workplace.model(tiny_lstm), seeds="0-47", length=20)
     context = workplace.claim(Queue.GENERATION)
     after(context, 9, lambda: context.interrupt(Interrupt.CANCEL))
     with workplace.database.transaction() as session:
@@ -212,7 +216,7 @@ def test_a_cancelled_generation_keeps_its_takes_and_a_retry_makes_the_rest(workp
     workplace.release(context)
     del context.store.write
     kept = takes_of(workplace, number)
-    assert 9 <= len(kept) < 24
+    assert 9 <= len(kept) < 48
     assert workplace.generation_row(number).takes_done == len(kept)
 
     with workplace.database.transaction() as session:
@@ -221,12 +225,12 @@ def test_a_cancelled_generation_keeps_its_takes_and_a_retry_makes_the_rest(workp
     assert again.progress_done == len(kept)
     workplace.run_all(task.run)
     takes = takes_of(workplace, number)
-    assert [take.index for take in takes] == list(range(24))
+    assert [take.index for take in takes] == list(range(48))
     assert {take.id: take.sha256 for take in kept}.items() <= {take.id: take.sha256 for take in takes}.items()
-    assert workplace.generation_row(number).takes_done == 24
+    assert workplace.generation_row(number).takes_done == 48
 
     # And all of it is what one undisturbed run makes.
-    other = workplace.generation(workplace.generation_row(number).model_id, seeds="0-23", length=20)
+    other = workplace.generation(workplace.generation_row(number).model_id, seeds="0-47", length=20)
     workplace.run_all(task.run)
     assert [take.sha256 for take in takes_of(workplace, other)] == [take.sha256 for take in takes]
 
