@@ -67,7 +67,7 @@ def test_every_page_answers_and_refers_only_to_what_is_here(
     names = (
         "cancel|pause|resume|retry|move|priority|start|drain|remove|delete|rename|star|more|branch|repeat|note|search"
     )
-    actions = re.compile(rf"/({names}|takes\.zip|audio/\w+)$")
+    actions = re.compile(rf"/({names}|search|takes\.zip|audio/\w+)$")
     for link in sorted(seen - {""}):
         if not actions.search(link) and link != "/live":
             assert client.get(link).status_code == 200, link
