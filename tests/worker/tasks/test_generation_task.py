@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 import mido
-import numpy as np
 import pretty_midi
 import pytest
 from sqlalchemy import select
