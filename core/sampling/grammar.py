@@ -13,7 +13,6 @@ from core.modeling.backend import Tensor, Tree
 from core.sampling.settings import TakeSettings
 
 _LONGEST_SILENCE = 10 * STEPS_PER_SECOND
-_LONGEST_NOTE = 20 * STEPS_PER_SECOND
 _LONGEST_RELEASE = 4 * STEPS_PER_SECOND
 _NEVER = 2**30
 _SILENT = -1
@@ -28,6 +27,7 @@ class Limits:
         end: tick at which the take ends.
         silence: longest time without a note-on.
         may_end: whether the model may end the piece itself.
+        longest: after how long a note must be released.
         lowest, highest: the pitches that may begin.
     """
 
@@ -35,6 +35,7 @@ class Limits:
     end: int
     silence: int
     may_end: bool
+    longest: int = 20 * STEPS_PER_SECOND
     lowest: int = 0
     highest: int = 127
 
@@ -44,11 +45,12 @@ class Limits:
 
         `begin` is the tick at which it begins: 0, or where the primer that it begins with ends.
         """
-        pitches = settings.lowest_pitch, settings.highest_pitch
+        longest = max(1, round(settings.longest_note_seconds * settings.tempo_factor * STEPS_PER_SECOND))
+        rest = settings.may_end_early, longest, settings.lowest_pitch, settings.highest_pitch
         if settings.length_unit == "notes":
-            return cls(int(settings.length), _NEVER, _LONGEST_SILENCE, settings.may_end_early, *pitches)
+            return cls(int(settings.length), _NEVER, _LONGEST_SILENCE, *rest)
         end = max(1, round(settings.length * settings.tempo_factor * STEPS_PER_SECOND))
-        return cls(_NEVER, begin + end, max(1, min(_LONGEST_SILENCE, end // 2)), settings.may_end_early, *pitches)
+        return cls(_NEVER, begin + end, max(1, min(_LONGEST_SILENCE, end // 2)), *rest)
 
     def tensors(self) -> dict[str, np.generic]:
         """The same as scalars for the compiled loop, so that other limits need no other compilation."""
@@ -57,6 +59,7 @@ class Limits:
             "end": np.int32(self.end),
             "silence": np.int32(self.silence),
             "may_end": np.bool_(self.may_end),
+            "longest": np.int32(self.longest),
             "lowest": np.int32(self.lowest),
             "highest": np.int32(self.highest),
         }
@@ -97,14 +100,14 @@ def allowed_events(state: Tree, limits: Tree) -> Tensor:
 
     Ruled out are note-ons of sounding pitches and of those out of range, note-offs of silent ones or within the tick of
     their onset, a velocity after a velocity, the begin of a piece, and its end unless the take may end early and has a
-    note. No pause grows beyond the limit: then a note must begin. No note lasts over 20 s: then it must be released.
+    note. No pause grows beyond the limit: then a note must begin. No note outlasts its limit: then it must be released.
     After the last note only releases and pauses follow, for 4 s at most. Every instant has room for finitely many
     events, so every take ends; and at least one event is always allowed.
     """
     time, since = state["time"][:, None], state["since"]
     sounding = since >= 0
     playing = (state["notes"] < limits["notes"])[:, None]
-    overdue = sounding & (time - since >= _LONGEST_NOTE)
+    overdue = sounding & (time - since >= limits["longest"])
     must_release = ops.any(overdue, axis=-1, keepdims=True)
     quiet_until = ops.where(
         playing, state["last_onset"][:, None] + limits["silence"], state["last_onset"][:, None] + _LONGEST_RELEASE
@@ -113,7 +116,7 @@ def allowed_events(state: Tree, limits: Tree) -> Tensor:
     startable = ~sounding & (pitches >= limits["lowest"]) & (pitches <= limits["highest"])
     must_play = playing & (time >= quiet_until) & ops.any(startable, axis=-1, keepdims=True) & ~must_release
     free = ~must_release & ~must_play
-    held_until = ops.min(ops.where(sounding, since, _NEVER), axis=-1, keepdims=True) + _LONGEST_NOTE
+    held_until = ops.min(ops.where(sounding, since, _NEVER), axis=-1, keepdims=True) + limits["longest"]
     reach = time + ops.arange(1, VELOCITY - TIME_SHIFT + 1, dtype="int32")
     ons = startable & playing & ~must_release
     offs = ops.where(must_release, overdue, sounding & (time > since) & ~must_play)

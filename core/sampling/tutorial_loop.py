@@ -27,7 +27,6 @@ from core.sampling.settings import TakeSettings
 from core.sampling.shaping import Shaping, after_note, after_time, guard_pitches, rule_out_unlikely, stretch_of
 
 _LONGEST_STEP_SECONDS = 10.0
-_LONGEST_NOTE_SECONDS = 20.0
 # Closer together than this a pitch cannot be struck twice.
 _LEAST_GAP_SECONDS = 0.01
 # A take in seconds has at most so many notes for each of them: so a model that never moves on in time ends too.
@@ -157,6 +156,7 @@ def asked_for(
             "notes": np.int32(notes),
             "seconds": np.float32(seconds),
             "step": np.float32(step),
+            "longest": np.float32(settings.longest_note_seconds * settings.tempo_factor),
             "lowest": np.int32(settings.lowest_pitch),
             "highest": np.int32(settings.highest_pitch),
         },
@@ -181,7 +181,7 @@ def _draw_note(
     if shaped:
         step = step * stretch_of(carry["shape"], wanted["shape"])
     step = ops.minimum(step, limits["step"])
-    duration = ops.minimum(ops.maximum(heads[:, PITCH_COUNT + 1], 0.0), _LONGEST_NOTE_SECONDS)
+    duration = ops.minimum(ops.maximum(heads[:, PITCH_COUNT + 1], 0.0), limits["longest"])
     # A pitch that has just been struck cannot be struck again at once; if that were so for all, time moves on.
     pitches = ops.arange(PITCH_COUNT, dtype="int32")
     outside = (pitches < limits["lowest"]) | (pitches > limits["highest"])

@@ -27,6 +27,7 @@ _FORMATS = click.Choice(["mid", "wav", "mp3"])
 @click.option("--repetition-guard", metavar="G", help="Avoid pitches struck again and again; 0.2 is mild.")
 @click.option("--lowest", metavar="PITCH", help="No note lies below; 60 is middle C.")
 @click.option("--highest", metavar="PITCH", help="No note lies above.")
+@click.option("--longest-note", metavar="S", help="Release what sounds longer; 0 asks the model's dataset.")
 @click.option("--density", metavar="N", help="Lean towards N notes a second.")
 @click.option("--pace", metavar="N", help="Lean towards N moments with a note or chord a second.")
 @click.option("--follow-primer", is_flag=True, help="Lean towards the primer's density and pace.")
@@ -149,7 +150,8 @@ def _settings(chosen: dict[str, Any]) -> dict[str, Any]:
     for unit in ("notes", "seconds"):
         if chosen[unit] is not None:
             settings |= {"length_unit": unit, "length": chosen[unit]}
-    names = {name: name for name in ("top_k", "top_p", "min_p", "repetition_guard", "density", "pace", "velocity")}
+    same = ("top_k", "top_p", "min_p", "repetition_guard", "longest_note", "density", "pace", "velocity")
+    names = {name: name for name in same}
     names |= {"tempo": "tempo_factor", "lowest": "lowest_pitch", "highest": "highest_pitch"}
     settings |= {setting: chosen[option] for option, setting in names.items() if chosen[option] is not None}
     if chosen["instrument"] is not None:
