@@ -48,6 +48,16 @@ def test_pitches_stay_in_their_range(family: str, request: pytest.FixtureRequest
             assert low <= take.pitch.min() <= take.pitch.max() <= high
 
 
+@pytest.mark.parametrize("family", ["events", "tutorial"])
+def test_no_note_outlasts_the_limit_that_is_heard(family: str, request: pytest.FixtureRequest, primer: Notes) -> None:
+    composer = request.getfixturevalue(f"{family}_composer")
+    free = compose(composer, 4, TakeSettings(length=60), primer)
+    assert max(take.duration_seconds.max() for take in free) > 1.5
+    for tempo in (0.5, 2.0):
+        takes = compose(composer, 4, TakeSettings(length=60, longest_note=1.5, tempo_factor=tempo), primer)
+        assert 1.0 < max(take.duration_seconds.max() for take in takes) <= 1.5 + 0.02 / tempo
+
+
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 def test_density_leans_towards_its_target(events_composer: Any, factor: float) -> None:
     own = density_of(compose(events_composer, 8, TakeSettings(length=200)))
