@@ -37,6 +37,12 @@ class Originality:
     unrelated: Unrelated
 
 
+def index_keys(corpus_key: str) -> tuple[str, str]:
+    """Where a dataset's index and what unrelated pieces share are kept: beside its notes, from which they are made."""
+    folder = corpus_key.rpartition("/")[0]
+    return f"{folder}/passages-{VERSION}.npz", f"{folder}/unrelated-{VERSION}.json"
+
+
 def open_originality(
     store: ArtifactStore, dataset: Dataset, corpus: Callable[[], Corpus], told: Told = lambda *_: None
 ) -> Originality:
@@ -51,8 +57,7 @@ def open_originality(
     Raises:
         StorageError: the store refuses.
     """
-    folder = dataset.corpus_key.rpartition("/")[0]
-    index_key, words_key = f"{folder}/passages-{VERSION}.npz", f"{folder}/unrelated-{VERSION}.json"
+    index_key, words_key = index_keys(dataset.corpus_key)
     if store.exists(index_key) and store.exists(words_key):
         try:
             stored = Unrelated.from_json(json.loads(store.read(words_key)))
@@ -101,9 +106,9 @@ def passages_of(session: Session, take_id: int) -> list[SharedPassage]:
         select(SharedPassage)
         .where(SharedPassage.take_id == take_id)
         .options(joinedload(SharedPassage.piece).joinedload(Piece.dataset))
-        .order_by(SharedPassage.notes.desc())
     )
-    return list(session.scalars(statement))
+    # One for each dataset that the take was held against: few, so they need no index for their order.
+    return sorted(session.scalars(statement), key=lambda passage: (-passage.notes, passage.dataset_id))
 
 
 def request_originality(session: Session, take_id: int, owner: str = "local") -> Job | None:

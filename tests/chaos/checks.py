@@ -19,6 +19,7 @@ from core.models.jobs import Job, JobState, Unit
 from core.models.trainings import Model, Training
 from core.models.uploads import Upload
 from core.records.database import Database
+from core.services.originality import index_keys
 from core.services.sweeping import sweep
 from core.services.takes import audio_key
 from tests.chaos.ledger import ACCEPTED, UNKNOWN, Ledger, Request
@@ -202,14 +203,16 @@ def _files(store: ArtifactStore) -> set[str]:
 
 
 def _keys(database: Database) -> tuple[set[str], set[str]]:
-    """Keys that rows name, and keys that may be there: audio of takes, and uploads that never came to their end."""
+    """Keys that rows name, and keys that may be there: what is made of takes and datasets, and uploads without an end."""
     with database.reading() as session:
         columns = [c for table in Base.metadata.tables.values() for c in table.columns if c.name.endswith("_key")]
         needed = {key for column in columns for key in session.scalars(select(column)) if key}
         digests = session.scalars(select(Take.sha256)).all()
+        corpora = session.scalars(select(Dataset.corpus_key)).all()
         uploads = session.execute(select(Upload.key, Upload.sha256)).all()
     needed |= {key for key, digest in uploads if digest}
     allowed = {f"audio/{digest[:2]}/{digest}.{extension}" for digest in digests for extension in ("wav", "mp3")}
+    allowed |= {key for corpus in corpora for key in index_keys(corpus)}
     return needed, allowed | {key for key, _digest in uploads}
 
 

@@ -38,7 +38,9 @@ _HERE = {"Host": "127.0.0.1"}
 
 
 @pytest.fixture
-def app(settings: Settings, database_url: str) -> Iterator[APIFlask]:
+def app(settings: Settings, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[APIFlask]:
+    # The launcher's tests, in the same process, may have named a folder for several web processes.
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
     made = create_app(settings.model_copy(update={"database_url": database_url}))
     yield made
     made.extensions["cadenza"].database.dispose()

@@ -26,10 +26,12 @@ pytestmark = pytest.mark.slow
 VALUES = {"embedding": 8, "units": 16, "steps": 12, "evaluate_every": 6, "batch_size": 4, "window": 32}
 
 
-def queued(workplace: Any, corpus: Corpus, **values: Any) -> int:
+def queued(workplace: Any, corpus: Corpus, *, evaluate: bool = True, **values: Any) -> int:
     dataset = workplace.dataset(corpus)
     with workplace.database.transaction() as session:
-        return create_training(session, dataset_id=dataset, family="lstm", values={**VALUES, **values}).id
+        return create_training(
+            session, dataset_id=dataset, family="lstm", values={**VALUES, **values}, evaluate=evaluate
+        ).id
 
 
 def row_of(workplace: Any, number: int) -> Training:
@@ -119,7 +121,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(
 
 
 def test_a_cancelled_training_can_be_kept_and_taken_up_again(sqlite_workplace: Any, corpus: Corpus) -> None:
-    number = queued(sqlite_workplace, corpus)
+    number = queued(sqlite_workplace, corpus, evaluate=False)
     with pytest.raises(ConflictError, match="no checkpoint yet"):
         keep_model(sqlite_workplace.database, sqlite_workplace.store, number)
     context = sqlite_workplace.claim(Queue.TRAINING)
