@@ -203,7 +203,7 @@ def _files(store: ArtifactStore) -> set[str]:
 
 
 def _keys(database: Database) -> tuple[set[str], set[str]]:
-    """Keys that rows name, and keys that may be there: what is made of takes and datasets, and uploads without an end."""
+    """Keys that rows name, and keys that may be there: made of takes and datasets, and uploads without an end."""
     with database.reading() as session:
         columns = [c for table in Base.metadata.tables.values() for c in table.columns if c.name.endswith("_key")]
         needed = {key for column in columns for key in session.scalars(select(column)) if key}

@@ -84,6 +84,7 @@ def run(plan: Plan, folder: Path) -> Outcome:
         say("comparing everything")
         findings = check(place.database, place.store, ledger, references)
         ledger.close()
+        world.http.close()
         return Outcome(
             plan,
             done,
@@ -111,8 +112,10 @@ def _prepare(place: Place, ledger: Ledger, plan: Plan, folder: Path) -> tuple[Wo
     training = api.send("POST", "/trainings", {**values, "name": "Calm"})
     api.succeeded(training["job"]["id"], 600)
     model = api.get(f"/trainings/{training['id']}")["model_id"]
+    content_hash = str(api.get(f"/models/{model}")["content_hash"])
+    api.http.close()
     world = World(place.system.address, ledger, model, values, zip_of(pieces[:4]))
-    return world, str(api.get(f"/models/{model}")["content_hash"])
+    return world, content_hash
 
 
 def _hurt(place: Place, world: World, plan: Plan) -> tuple[Counter[str], Counter[str]]:
@@ -185,4 +188,5 @@ def _compose_again(place: Place, world: World, plan: Plan) -> dict[tuple[str, in
         api.succeeded(made["job"]["id"], 900)
         for seed, digest in api.digests(made["id"]).items():
             found[settings_key(settings), seed] = digest
+    api.http.close()
     return found
