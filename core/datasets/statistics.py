@@ -70,21 +70,6 @@ def summarise(pieces: Sequence[PieceTotals], counts: Mapping[str, NDArray[np.int
     return {"splits": splits, "histograms": histograms}
 
 
-def usual_longest_seconds(statistics: Mapping[str, Any], share: float = 0.999) -> float | None:
-    """A duration that this share of a dataset's notes does not exceed, in seconds; None where nothing is known.
-
-    Args:
-        statistics: as `summarise` gives them.
-        share: 0 to 1; the bins are a tenth of a decade wide, and the answer is the end of one.
-    """
-    histogram = statistics.get("histograms", {}).get("duration_seconds", {})
-    counts, edges = np.asarray(histogram.get("counts", []), np.int64), histogram.get("edges", [])
-    if not counts.sum():
-        return None
-    within = int(np.searchsorted(np.cumsum(counts), share * counts.sum()))
-    return float(edges[min(within + 1, len(edges) - 1)])
-
-
 def _count_times(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
     bins = np.searchsorted(TIME_EDGES_SECONDS, seconds, side="right") - 1
     return np.bincount(np.maximum(bins, 0), minlength=len(TIME_EDGES_SECONDS))

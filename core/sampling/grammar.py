@@ -35,7 +35,7 @@ class Limits:
     end: int
     silence: int
     may_end: bool
-    longest: int = 20 * STEPS_PER_SECOND
+    longest: int = 8 * STEPS_PER_SECOND
     lowest: int = 0
     highest: int = 127
 
@@ -45,7 +45,7 @@ class Limits:
 
         `begin` is the tick at which it begins: 0, or where the primer that it begins with ends.
         """
-        longest = max(1, round(settings.longest_note_seconds * settings.tempo_factor * STEPS_PER_SECOND))
+        longest = max(1, round(settings.longest_note * settings.tempo_factor * STEPS_PER_SECOND))
         rest = settings.may_end_early, longest, settings.lowest_pitch, settings.highest_pitch
         if settings.length_unit == "notes":
             return cls(int(settings.length), _NEVER, _LONGEST_SILENCE, *rest)

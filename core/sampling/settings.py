@@ -12,7 +12,6 @@ from core.sampling.seeds import parse_seeds
 LONGEST_NOTES = 20_000
 LONGEST_SECONDS = 7_200
 MOST_TEMPERATURES = 10
-_LONGEST_UNKNOWN_SECONDS = 20.0
 MOST_TAKES = 100_000
 
 
@@ -57,12 +56,12 @@ class TakeSettings(PersonSettings):
     lowest_pitch: int = setting(0, "Lowest pitch", "No note lies below; 60 is middle C.", advanced=True, ge=0, le=127)
     highest_pitch: int = setting(127, "Highest pitch", "No note lies above.", advanced=True, ge=0, le=127)
     longest_note: float = setting(
-        0.0,
+        8.0,
         "Longest note",
-        "What sounds longer is released; 0 means as long as all but the longest notes of the model's dataset.",
+        "What sounds longer is released; small models forget to now and then.",
         unit="s",
         advanced=True,
-        ge=0,
+        ge=0.05,
         le=60,
     )
     density: float = setting(
@@ -118,11 +117,6 @@ class TakeSettings(PersonSettings):
                 f"highest_pitch: {self.highest_pitch} is refused; it must be {self.lowest_pitch}, the lowest, or more."
             )
         return self
-
-    @property
-    def longest_note_seconds(self) -> float:
-        """After what time a note is released, as heard; what is known of no dataset may last 20 s."""
-        return self.longest_note or _LONGEST_UNKNOWN_SECONDS
 
     @property
     def truncates(self) -> bool:

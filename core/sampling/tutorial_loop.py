@@ -156,7 +156,7 @@ def asked_for(
             "notes": np.int32(notes),
             "seconds": np.float32(seconds),
             "step": np.float32(step),
-            "longest": np.float32(settings.longest_note_seconds * settings.tempo_factor),
+            "longest": np.float32(settings.longest_note * settings.tempo_factor),
             "lowest": np.int32(settings.lowest_pitch),
             "highest": np.int32(settings.highest_pitch),
         },

@@ -9,12 +9,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from core.artifacts import ArtifactStore
-from core.datasets.statistics import usual_longest_seconds
 from core.errors import ConflictError, InputError, NotFoundError
 from core.models.datasets import Dataset
 from core.models.generations import Generation
 from core.models.jobs import Job, JobKind, JobState, Queue
-from core.models.trainings import Model, Training
+from core.models.trainings import Model
 from core.queue.enqueue import enqueue
 from core.records.database import Database, announce
 from core.sampling.seeds import format_seeds, parse_seeds
@@ -29,7 +28,6 @@ _TILE_NOTES = 50_000
 _BLOCK = 16
 _LARGEST_TILE = 256
 _ASSUMED_NOTES_PER_SECOND = 10
-_LONGEST_NOTE_SECONDS = 60.0
 
 
 def create_generation(
@@ -101,9 +99,6 @@ def plan_generation(
         raise InputError.of(
             "seeds", f"seeds: {len(plan):,} takes are refused; allowed is 1 to {MOST_TAKES:,} in one generation."
         )
-    if settings.longest_note == 0:
-        # Settled here, so that the take can be repeated where the dataset is not.
-        settings = settings.model_copy(update={"longest_note": _usual_longest_note(session, model)})
     resolved = resolve_primer(session, store, primer or PrimerChoice(), model)
     if resolved is not None:
         settings = settings.model_copy(update={"primer": resolved.settings})
@@ -123,20 +118,6 @@ def plan_generation(
     session.add(generation)
     session.flush()
     return generation
-
-
-def _usual_longest_note(session: Session, model: Model) -> float:
-    """What the notes of the model's dataset seldom exceed, in seconds; 0 where the dataset is not known.
-
-    Small models forget to release a note now and then, which no player would.
-    """
-    statistics = session.scalar(
-        select(Dataset.statistics)
-        .join(Training, Training.dataset_id == Dataset.id)
-        .where(Training.model_id == model.id)
-    )
-    usual = usual_longest_seconds(statistics) if statistics else None
-    return min(usual, _LONGEST_NOTE_SECONDS) if usual else 0.0
 
 
 def tile_size(settings: TakeSettings) -> int:

@@ -48,8 +48,10 @@ def tls_in_front_of(socket_path: Path, certificates: Certificates, *, postgresql
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.certificate, certificates.key)
     loop = asyncio.new_event_loop()
+    writers: set[asyncio.StreamWriter] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.add(writer)
         with suppress(OSError, asyncio.IncompleteReadError):
             if postgresql:
                 if await reader.readexactly(8) != _TLS_REQUEST:
@@ -59,6 +61,7 @@ def tls_in_front_of(socket_path: Path, certificates: Certificates, *, postgresql
                 await writer.drain()
                 await writer.start_tls(context)
             there = await asyncio.open_unix_connection(str(socket_path))
+            writers.add(there[1])
             await asyncio.gather(_pass(reader, there[1]), _pass(there[0], writer))
 
     at_once = None if postgresql else context
@@ -72,6 +75,9 @@ def tls_in_front_of(socket_path: Path, certificates: Certificates, *, postgresql
         server.close()
         for task in asyncio.all_tasks(loop):
             task.cancel()
+        # Closing would wait for the other side's last words, and the loop ends before they come.
+        for writer in writers:
+            writer.transport.abort()
         loop.call_later(0.2, loop.stop)
 
     loop.call_soon_threadsafe(end)

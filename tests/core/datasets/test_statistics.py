@@ -5,14 +5,7 @@ import bisect
 import numpy as np
 import pytest
 
-from core.datasets.statistics import (
-    HISTOGRAMS,
-    TIME_EDGES_SECONDS,
-    PieceTotals,
-    count_notes,
-    summarise,
-    usual_longest_seconds,
-)
+from core.datasets.statistics import HISTOGRAMS, TIME_EDGES_SECONDS, PieceTotals, count_notes, summarise
 from core.music.notes import Notes
 
 
@@ -49,22 +42,3 @@ def test_totals_are_by_split() -> None:
     assert statistics["splits"]["validation"]["pieces"] == 0
     times = statistics["histograms"]["step_seconds"]
     assert len(times["edges"]) == len(times["counts"]) == HISTOGRAMS["step_seconds"]
-
-
-@pytest.mark.parametrize("share", [0.5, 0.9, 0.999, 1.0])
-def test_the_usual_longest_duration_leaves_out_the_rest(share: float) -> None:
-    generator = np.random.default_rng(4)
-    duration = np.round(generator.lognormal(-0.5, 1.0, 5_000), 3)
-    notes = Notes.of(np.arange(5_000) / 4, duration, generator.integers(30, 90, 5_000), np.full(5_000, 70))
-    statistics = summarise([], count_notes(notes))
-    usual = usual_longest_seconds(statistics, share)
-    assert usual is not None
-    assert (duration <= usual).mean() >= share
-    # The bin below it would not do: it is no longer than it need be.
-    below = TIME_EDGES_SECONDS[np.searchsorted(TIME_EDGES_SECONDS, usual * 0.999) - 1]
-    assert (duration < below).mean() < share
-
-
-def test_nothing_is_usual_where_nothing_is_known() -> None:
-    assert usual_longest_seconds({}) is None
-    assert usual_longest_seconds(summarise([], count_notes(Notes.empty()))) is None

@@ -99,7 +99,7 @@ class _Checker:
             del self.since[event - 128]
         elif event < VELOCITY:
             self.time += event - TIME_SHIFT + 1
-            assert all(self.time - onset <= 2000 for onset in self.since.values())
+            assert all(self.time - onset <= 800 for onset in self.since.values())
             assert self.time - self.last_onset <= (self.limits.silence if playing else 400)
         elif event < BEGIN:
             assert playing
