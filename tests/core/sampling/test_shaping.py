@@ -101,8 +101,8 @@ def test_the_guard_loosens_a_stuck_pitch(events_checkpoint: Checkpoint) -> None:
     def largest_share(takes: list[Notes]) -> float:
         return float(np.mean([np.bincount(take.pitch).max() / len(take) for take in takes]))
 
-    stuck = largest_share(compose(composer, 4, TakeSettings(length=80)))
-    guarded = largest_share(compose(composer, 4, TakeSettings(length=80, repetition_guard=4.0)))
+    stuck = largest_share(compose(composer, 4, TakeSettings(length=80, longest_note=20)))
+    guarded = largest_share(compose(composer, 4, TakeSettings(length=80, longest_note=20, repetition_guard=4.0)))
     assert guarded < 0.5 * stuck
 
 
