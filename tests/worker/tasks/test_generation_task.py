@@ -277,7 +277,7 @@ def test_an_attempt_that_was_given_up_adds_nothing(workplace: Any, tiny_lstm: by
 
 
 def test_a_commit_whose_answer_was_lost_counts_once(workplace: Any, tiny_lstm: bytes, monkeypatch: Any) -> None:
-    number = workplace.generation(workplace.model(tiny_lstm), seeds="0-7", length=20)
+    number = workplace.generation(workplace.model(tiny_lstm), seeds="0-47", length=20)
     context = workplace.claim(Queue.GENERATION)
     whole = context.transaction
     calls = 0
@@ -305,8 +305,8 @@ def test_a_commit_whose_answer_was_lost_counts_once(workplace: Any, tiny_lstm: b
     assert calls == 2
     assert len(stored) == workplace.generation_row(number).takes_done > 0
     task.run(context)
-    assert [take.index for take in takes_of(workplace, number)] == list(range(8))
-    assert workplace.generation_row(number).takes_done == 8
+    assert [take.index for take in takes_of(workplace, number)] == list(range(48))
+    assert workplace.generation_row(number).takes_done == 48
 
 
 def test_finished_takes_are_seen_while_others_are_made(
