@@ -95,8 +95,7 @@ def test_ctrl_c_while_the_parts_load(fresh: Cadenza):
     up = fresh.start("up")
     told = lines_until(up, "Cadenza is at http://127.0.0.1:", 120)
     assert not any("All parts are ready" in line for line in told), "too late: the parts have loaded"
-    running = fresh.left_running()
-    assert len(running) >= 8
+    until(lambda: len(fresh.left_running()) >= 8, 60, "all processes")
     # As the terminal does it: to the whole group of processes in front.
     os.killpg(up.pid, signal.SIGINT)
     asked = time.monotonic()
@@ -107,7 +106,7 @@ def test_ctrl_c_while_the_parts_load(fresh: Cadenza):
     assert up.returncode == 0, said
     assert "Traceback" not in said
     assert printed.splitlines()[-1] == "Stopped."
-    until(lambda: fresh.left_running() == [], 1, "no process left")
+    until(lambda: fresh.left_running() == [], 5, "no process left")
 
 
 def read_results(printed: str) -> tuple[float, list[Path]]:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pretty_midi
@@ -15,24 +11,13 @@ import soundfile
 from playwright.sync_api import Page, expect
 
 from tests.tools.browser import EAR, drop, position
-from tests.tools.journey import Api, check_zip, until, write_pieces, zip_of
+from tests.tools.journey import Api, check_zip, held_still, until, write_pieces, zip_of
 from webui.launcher.system import System
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 _LONG = 120_000
 _EPOCHS = 3
-
-
-@contextmanager
-def light_worker_stopped(api: Api) -> Iterator[None]:
-    """Stops the light worker's process for a while, so that what waits for it can be looked at."""
-    worker = next(worker for worker in api.get("/workers")["items"] if worker["name"] == "light")
-    os.kill(worker["pid"], signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(worker["pid"], signal.SIGCONT)
 
 
 def test_from_an_empty_dashboard_to_files(page: Page, api: Api, system: System, tmp_path: Path):
@@ -69,7 +54,7 @@ def imports_files_and_a_zip(page: Page, api: Api, folder: Path) -> None:
     expect(page.locator(".upload-list li").nth(1)).to_contain_text("more.zip")
     expect(page.locator(".upload-list progress")).to_have_count(0)
     page.get_by_label("Name", exact=True).fill("My music")
-    with light_worker_stopped(api):
+    with held_still(api, "light"):
         page.get_by_role("button", name="Import").click()
         expect(page.get_by_role("heading", name="My music")).to_be_visible()
         expect(page.get_by_role("progressbar", name=re.compile("My music"))).to_be_visible()

@@ -6,11 +6,13 @@ import csv
 import io
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -164,6 +166,20 @@ class Api:
         digests = {take["seed"]: take["sha256"] for take in takes}
         assert len(digests) == len(takes)
         return digests
+
+
+@contextmanager
+def held_still(api: Api, worker: str) -> Iterator[None]:
+    """Stop the process that runs a worker's units, so that nothing begins or ends while a test looks and acts.
+
+    Longer than the system forgives silence, it counts as lost: its unit waits then, and still has not ended.
+    """
+    process = next(each["pid"] for each in api.get("/workers")["items"] if each["name"] == worker)
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
 
 
 @dataclass(frozen=True)
