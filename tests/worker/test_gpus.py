@@ -103,20 +103,20 @@ def test_two_workers_of_two_gpus(database, environment, start, until, submit, li
             ("w-gpu0", "w-gpu5"), WorkerState.READY
         )
 
-    until(ready, 60)
+    until(ready)
     pids = {name: row.pid for name, row in rows().items()}
     for name, pid in pids.items():
         assert psutil.Process(pid).environ()["CUDA_VISIBLE_DEVICES"] == name[-1]
-    until(lambda: all(row.figures.get("cores") for row in rows().values()), 20)
+    until(lambda: all(row.figures.get("cores") for row in rows().values()))
     job = submit(units=2)
-    until(lambda: job_of(job).state.is_final, 20)
+    until(lambda: job_of(job).state.is_final)
 
     killed = psutil.Process(pids["w-gpu5"]).parent()
     assert killed is not None
     os.kill(killed.pid, signal.SIGKILL)
-    until(lambda: rows()["w-gpu5"].pid != pids["w-gpu5"] and ready(), 60)
+    until(lambda: rows()["w-gpu5"].pid != pids["w-gpu5"] and ready())
     left = [row.pid for row in rows().values()]
     parent.send_signal(signal.SIGTERM)
-    assert parent.wait(12) == 0
-    until(lambda: not [pid for pid in left if Path(f"/proc/{pid}").exists()], 10)
+    assert parent.wait(60) == 0
+    until(lambda: not [pid for pid in left if Path(f"/proc/{pid}").exists()])
     assert {row.state for row in rows().values()} == {WorkerState.GONE}

@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 
 from core.models.jobs import Job, JobLog, JobState, Unit
@@ -15,6 +16,8 @@ from core.records.database import Database
 
 pytestmark = pytest.mark.slow
 
+# What is told to stop stops within a second or two; a slow and busy machine may need longer.
+_SOON_SECONDS = 30.0
 
 # Processes are slow to start, and the statements are tested on both databases elsewhere.
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -39,6 +42,14 @@ def change(database: Database, function, job: Job) -> None:
         function(session, job.id)
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone; one that nobody has asked for its outcome yet counts as gone."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def test_outcomes(database, start, submit, until, lines, job_of):
     """One worker, one job after the other: each ends as its function did, and the worker goes on."""
     start("worker", "w")
@@ -55,6 +66,7 @@ def test_outcomes(database, start, submit, until, lines, job_of):
     ran = lines("ledger")
     assert len(ran) == len({unit for unit, _, _ in ran}) == 21
     assert len({pid for _, _, pid in ran}) == 1
+    until(is_in(database, WorkerState.READY))
     row = worker_row(database)
     assert (row.state, row.unit_id, row.units_done, row.device) == (WorkerState.READY, None, 24, "CPU")
 
@@ -65,25 +77,25 @@ def test_pause_resume_cancel_and_one_that_does_not_listen(database, start, submi
     job = submit("wait")
     until(lambda: job_of(job).phase == "waiting")
     change(database, control.pause, job)
-    until(lambda: units(database)[0].state == "held", 5)
+    until(lambda: units(database)[0].state == "held", _SOON_SECONDS)
     assert job_of(job).state is JobState.QUEUED
-    until(is_in(database, WorkerState.READY), 5)
+    until(is_in(database, WorkerState.READY), _SOON_SECONDS)
     change(database, control.resume, job)
     submit("nothing")  # its ticket is as good for the resumed one
-    until(lambda: units(database)[0].state == "running", 5)
+    until(lambda: units(database)[0].state == "running", _SOON_SECONDS)
     change(database, control.cancel, job)
-    until(lambda: job_of(job).state is JobState.CANCELLED, 5)
+    until(lambda: job_of(job).state is JobState.CANCELLED, _SOON_SECONDS)
     until(lambda: len(lines("ledger")) == 1)
 
     deaf = submit("be deaf")
     until(lambda: len(lines("started")) == 4)
     change(database, control.cancel, deaf)
-    until(lambda: job_of(deaf).state is JobState.CANCELLED, 8)
+    until(lambda: job_of(deaf).state is JobState.CANCELLED, _SOON_SECONDS)
     after = submit("nothing")
     until(lambda: job_of(after).state is JobState.SUCCEEDED)
     (_, _, old), (_, _, new) = lines("started")[-2:]
     assert old != new
-    assert not Path(f"/proc/{old}").exists()
+    until(lambda: not psutil.pid_exists(old))
 
 
 @on_sqlite
@@ -93,19 +105,18 @@ def test_a_killed_child_and_a_killed_parent(database, start, submit, until, line
     until(lambda: len(lines("started")) == 1)
     os.kill(lines("started")[0][2], signal.SIGKILL)
     # The parent starts another child, which takes back what the first held; no ticket is left, so one is sent.
-    until(lambda: units(database)[0].state == "waiting", 40)
+    until(lambda: units(database)[0].strikes == 1)
     submit("nothing")
-    until(lambda: len(lines("started")) == 2, 30)
-    assert units(database)[0].strikes == 1
+    until(lambda: len(lines("started")) == 2)
 
     child = lines("started")[1][2]
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    until(lambda: not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text(), 5)
+    until(lambda: has_ended(child))
     (tmp_path / "go").touch()
     start("worker", "w")
     submit("nothing")
-    until(lambda: all(unit.state == "done" for unit in units(database)), 30)
+    until(lambda: all(unit.state == "done" for unit in units(database)))
     assert job_of(job).state is JobState.SUCCEEDED
     ran = [unit for unit, _, _ in lines("ledger")]
     assert sorted(ran) == [unit.id for unit in units(database)]
@@ -116,7 +127,7 @@ def test_a_job_that_kills_its_worker_fails_at_last_and_blocks_nobody(database, s
     start("worker", "w")
     start("maintenance")
     poison, after = submit("die"), submit("nothing")
-    until(lambda: job_of(poison).state.is_final and job_of(after).state.is_final, 60)
+    until(lambda: job_of(poison).state.is_final and job_of(after).state.is_final)
     assert job_of(after).state is JobState.SUCCEEDED
     assert job_of(poison).state is JobState.FAILED
     assert "3 times in a row" in job_of(poison).error
@@ -129,7 +140,7 @@ def test_sigterm_gives_the_unit_back_without_a_strike(database, start, submit, u
     job = submit("wait", units=3)
     until(lambda: len(lines("started")) == 1)
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(6) == 0
+    assert worker.wait(60) == 0
     assert [unit.state.value for unit in units(database)] == ["waiting"] * 3
     assert units(database)[0].strikes == 0
     assert job_of(job).state is JobState.QUEUED
@@ -147,7 +158,7 @@ def test_a_frozen_worker_wakes_up_and_does_no_harm(database, start, submit, unti
     try:
         start("maintenance")
         start("worker", "v")
-        until(lambda: len(lines("started")) == 2, 30)
+        until(lambda: len(lines("started")) == 2)
         (tmp_path / "go").touch()
         until(lambda: job_of(job).state is JobState.SUCCEEDED)
     finally:
@@ -178,5 +189,5 @@ def test_valkey_killed_and_started_again(
     until(lambda: all(job_of(job).state is JobState.SUCCEEDED for job in queued))
     late = submit(ticket=False)
     start_valkey(folder)
-    until(lambda: job_of(late).state is JobState.SUCCEEDED, 20)
+    until(lambda: job_of(late).state is JobState.SUCCEEDED)
     assert len(lines("ledger")) == 5

@@ -99,13 +99,17 @@ HOSTILE = {
 
 def test_hostile_files_take_no_more_than_their_share(make_midi: MakeMidi) -> None:
     good = make_midi(1)
+    began = os.times().children_user
+    with ReadingPool(1) as pool:
+        read_all(pool, good)
+    start_seconds = os.times().children_user - began
     with ReadingPool(1, ReadingLimits(cpu_seconds=2.0, memory_bytes=500 * 10**6)) as pool:
         for name, data in HOSTILE.items():
             before = os.times()
             piece, after_it = read_all(pool, data, good)
-            # By the CPU's clock, which a busy machine does not disturb; a start of a new reader is included.
+            # By the CPU's clock, which a busy machine does not disturb; starts of new readers are included.
             spent = os.times().children_user - before.children_user
-            assert spent <= 4.0, name
+            assert spent <= 2.5 + 3 * start_seconds, name
             assert isinstance(piece, ReadPiece) or len(piece) > 10, name
             assert isinstance(after_it, ReadPiece), name
 
@@ -139,7 +143,12 @@ def test_a_file_that_ends_its_reader_is_refused_and_the_others_go_on(make_midi: 
     bad = [b"crash", b"exit", b"spin", b"sleep", b"hoard", b"raise", b"chatter"]
     good = [make_midi(seed) for seed in range(len(bad))]
     files = [data for pair in zip(good, bad, strict=True) for data in pair]
-    with ReadingPool(2, ReadingLimits(cpu_seconds=0.3, wall_seconds=3.0)) as pool:
+    began = time.monotonic()
+    with ReadingPool(1) as pool:
+        read_all(pool, good[0])
+    # Time on the wall includes the start of a reader, which takes as long as this machine needs.
+    wall_seconds = max(3.0, 8 * (time.monotonic() - began))
+    with ReadingPool(2, ReadingLimits(cpu_seconds=0.3, wall_seconds=wall_seconds)) as pool:
         pieces = read_all(pool, *files)
     assert all(isinstance(piece, ReadPiece) for piece in pieces[::2])
     reasons = dict(zip(bad, pieces[1::2], strict=True))
@@ -169,9 +178,9 @@ def test_reading_can_be_ended_while_a_file_hangs(make_midi: MakeMidi) -> None:
         if time.monotonic() > began + 1.0:
             raise StopHereError
 
-    with ReadingPool(2) as pool, pytest.raises(StopHereError):
+    with ReadingPool(2, ReadingLimits(wall_seconds=300)) as pool, pytest.raises(StopHereError):
         list(pool.read([SourceFile("a", make_midi(1)), SourceFile("b", b"sleep"), SourceFile("c", b"sleep")], tick))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60, "it waited for the files to be read"
 
 
 def test_readers_end_when_their_owner_is_killed(tmp_path: Path) -> None:
@@ -182,7 +191,7 @@ def test_readers_end_when_their_owner_is_killed(tmp_path: Path) -> None:
     assert process.stdin is not None
     # What the kernel does for a killed owner: the pipe is closed, and nobody says a word.
     process.stdin.close()
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     pool.close()
 
 

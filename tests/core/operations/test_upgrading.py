@@ -134,12 +134,12 @@ def test_a_part_waits_for_the_upgrade_and_then_goes_on(old: Database) -> None:
         said.append(line)
         waiting.set()
 
-    part = threading.Thread(target=lambda: schema.wait_until_current(old, 30, tell, pause_seconds=0.05))
+    part = threading.Thread(target=lambda: schema.wait_until_current(old, 300, tell, pause_seconds=0.05))
     part.start()
-    assert waiting.wait(10)
+    assert waiting.wait(60)
     assert "0001" in said[0]
     schema.upgrade(old)
-    part.join(10)
+    part.join(60)
     assert not part.is_alive()
     assert len(said) == 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -171,7 +172,7 @@ def test_many_processes_claim_each_unit_once(database: Database, database_url: s
         )
         for n in range(2)
     ]
-    outputs = [process.communicate(timeout=60)[0].split() for process in processes]
+    outputs = [process.communicate(timeout=300)[0].split() for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     claimed = [unit for output in outputs for unit in output]
     assert len(claimed) == len(set(claimed)) == 60
@@ -198,7 +199,7 @@ def test_cancelling_while_others_claim_neither_blocks_nor_doubles(database: Data
     with ThreadPoolExecutor(4) as pool:
         futures = [pool.submit(work, f"w{n}") for n in range(3)] + [pool.submit(cancel_some, jobs[6:])]
         for future in futures:
-            future.result(timeout=60)
+            future.result(timeout=300)
     with database.reading() as session:
         for job in session.query(Job):
             states = {unit.state for unit in session.query(Unit).where(Unit.job_id == job.id)}
@@ -222,12 +223,13 @@ def test_a_claim_among_a_hundred_thousand_waiting_units_uses_the_index(database:
     with database.transaction() as session:
         session.execute(_HUNDRED_THOUSAND)
     take(database)
-    started = time.perf_counter()
-    owners = [take(database).owner for _ in range(40)]
-    seconds = (time.perf_counter() - started) / 40
+    owners, moments = [], [time.perf_counter()]
+    for _ in range(40):
+        owners.append(take(database).owner)
+        moments.append(time.perf_counter())
     assert len(set(owners)) == 21
-    # Not a benchmark: sorting all rows takes over ten times as long as this.
-    assert seconds < 0.1
+    # Not a benchmark: sorting all rows takes over ten times as long as this. The middle one of 40 was not disturbed.
+    assert statistics.median(map(float.__sub__, moments[1:], moments)) < 0.1
 
 
 def _enqueue(session, owner: str, priority: int) -> Job:

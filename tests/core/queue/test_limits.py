@@ -95,12 +95,14 @@ def test_running_units_hold_back_their_owner_only(database: Database, submit, li
     assert take(database).job_id == waiting.id
 
 
-def test_gpu_hours_of_a_week(database: Database, submit, limit):
+def test_gpu_hours_of_a_week(database: Database, submit, limit, monkeypatch: pytest.MonkeyPatch):
+    now = utc_now()  # no midnight comes while the test runs
+    monkeypatch.setattr("core.queue.usage.utc_now", lambda: now)
     limit(gpu_hours_week=2)
     submit(owner="ann", queue=Queue.TRAINING, units=3)
     submit(owner="bob", queue=Queue.TRAINING)
     claimed = take(database, Queue.TRAINING)
-    today = utc_now().date()
+    today = now.date()
     with database.transaction() as session:
         session.add(UsageDay(owner="ann", day=today - timedelta(days=7), gpu_seconds=90_000))
         session.add(UsageDay(owner="ann", day=today - timedelta(days=6), gpu_seconds=3600))

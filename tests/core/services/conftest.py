@@ -39,7 +39,7 @@ def at_once() -> Callable[..., list[Any]]:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(120)
             assert not thread.is_alive(), "the two wait for each other"
         return results
 

@@ -19,7 +19,7 @@ from tests.tools.web_content import WebContent
 from webui.app import create_app
 from webui.cli import main
 
-_LONGEST_WAIT_SECONDS = 20.0
+_LONGEST_WAIT_SECONDS = 90.0
 
 
 class LiveServer:

@@ -32,7 +32,7 @@ def test_waiting_prints_the_figures(cadenza: Any, content: WebContent) -> None:
     content.model("Net")
 
     def finish() -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
             with content.database.reading() as session:
                 row = session.scalar(select(Evaluation))

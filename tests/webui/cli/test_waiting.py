@@ -173,7 +173,7 @@ def test_ctrl_c_leaves_the_job_running(cadenza: Any, server: Any, content: WebCo
     try:
         until(lambda: server.asked.count("GET /api/v1/jobs/1") >= 2)
         process.send_signal(signal.SIGINT)
-        shown, said = process.communicate(timeout=20)
+        shown, said = process.communicate(timeout=90)
     finally:
         process.kill()
         process.wait()

@@ -32,7 +32,7 @@ def port(settings: Settings) -> Iterator[int]:
     environment |= {"CADENZA_DATA_DIR": str(settings.data_dir), "CADENZA_PORT": "0"}
     environment |= {"CADENZA_SLOW_REQUEST_SECONDS": "2"}
     server = subprocess.Popen([sys.executable, "-m", "webui.launcher.web"], env=environment, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not address_file(settings).exists():
         assert server.poll() is None, "the web server ended"
         assert time.monotonic() < deadline, "the web server did not start"
@@ -52,7 +52,7 @@ def test_slow_clients_lose_their_connection_and_delay_nobody(port: int) -> None:
     for number, client in enumerate(slow):
         client.sendall(heads if number % 2 else bodies)
     open_still, answered = set(slow), []
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while open_still and time.monotonic() < deadline:
         began = time.monotonic()
         httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False, timeout=30).raise_for_status()

@@ -27,7 +27,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The provider's address."""
     port_file = tmp_path_factory.mktemp("provider") / "port"
     process = subprocess.Popen([sys.executable, "-m", "tests.tools.openid_provider", str(port_file)], stderr=-3)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not port_file.exists():
         assert process.poll() is None, "the provider ended"
         assert time.monotonic() < deadline, "the provider did not start"

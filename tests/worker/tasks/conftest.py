@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import select
 
 from core.artifacts import ArtifactStore
 from core.datasets.corpus import Corpus, Split
 from core.modeling.checkpoints import Checkpoint
 from core.models.datasets import Dataset, Piece
-from core.models.generations import Generation
+from core.models.generations import Generation, Take
 from core.models.jobs import Job, Queue
 from core.music.notes import Notes
 from core.music.writing import write_midi
@@ -140,6 +141,16 @@ class Workplace:
         """As it is now."""
         with self.database.reading() as session:
             return session.get_one(Generation, generation_id)
+
+    def takes(self, generation_id: int) -> list[Take]:
+        """Its takes, as they are now."""
+        with self.database.reading() as session:
+            statement = select(Take).where(Take.generation_id == generation_id).order_by(Take.index)
+            return list(session.scalars(statement))
+
+    def take_files(self, generation_id: int) -> list[str]:
+        """Keys of the files that are stored for it."""
+        return list(self.store.files(f"generations/{generation_id}"))
 
 
 @pytest.fixture
