@@ -25,7 +25,10 @@ _TIDY_SECONDS = 13.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run does: on which database, for how long, with how many kills and users, from which seed."""
+    """What a run does: on which database, for how long, with how many kills and users, from which seed.
+
+    What finds nothing to be done to is done a little later; after `patience` times `seconds` it is missed.
+    """
 
     database: str
     seconds: float
@@ -35,6 +38,7 @@ class Plan:
     training_steps: int = 800
     last_seed: int = 199
     resume_point_seconds: float = 5.0
+    patience: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +138,7 @@ def _hurt(place: Place, world: World, plan: Plan) -> tuple[Counter[str], Counter
     waiting: list[Event] = []
     events = deque(schedule(plan.seed, plan.seconds, plan.kills, without))
     try:
-        # What found nothing to be done to is done a little later; twice the time is the end of it.
-        while (events or waiting) and time.monotonic() < began + 2 * plan.seconds:
+        while (events or waiting) and time.monotonic() < began + plan.patience * plan.seconds:
             if not place.system.is_supervised():
                 raise RuntimeError(f"the supervisor of the parts ended, soon after: {faults.done}")
             while events and began + events[0].at_seconds <= time.monotonic():

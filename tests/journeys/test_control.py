@@ -13,6 +13,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.tools.browser import Watch
 from tests.tools.journey import Api, CommandLine, held_still, until
+from webui.launcher.system import System
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -24,6 +25,7 @@ _STEPS, _TAKES = 1_000_000, 10_000
 def test_a_training_is_paused_and_resumed_by_one_click(
     context: BrowserContext,
     watch: Watch,
+    system: System,
     api: Api,
     dataset: dict[str, Any],
     model: dict[str, Any],
@@ -36,7 +38,7 @@ def test_a_training_is_paused_and_resumed_by_one_click(
     page.goto(f"/trainings/{training['id']}")
     page.evaluate("window.here = true")
     until(lambda: resume_step(api, training), 90, "a resume point")
-    with held_still(api, "training"):
+    with held_still(system, api, "training"):
         assert units(api, training)[0]["state"] == "running", "it ended before it could be paused: ask for more steps"
         expect(page.get_by_text("safe at")).to_be_visible()
         sentence = api.refused("DELETE", f"/datasets/{dataset['id']}", 409)

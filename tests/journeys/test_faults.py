@@ -8,6 +8,7 @@ import os
 import signal
 import time
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -24,16 +25,14 @@ _PICKED_UP_SECONDS = 30.0
 
 def test_a_generation_whose_worker_is_killed_twice(system: System, api: Api, model: dict[str, Any]):
     hurt = api.generate(model["id"], _SEEDS, length=_NOTES)
-    until(lambda: takes_done(api, hurt), 60, "the first takes")
-    kill_and_wait(api, hurt["job"], "generation")
-    kept = takes_done(api, hurt)
-    until(lambda: takes_done(api, hurt) > kept, 60, "more takes")
-    kill_and_wait(api, hurt["job"], "generation", system.status()["worker-generation"].pid)
-    assert 0 < kept <= takes_done(api, hurt) < _TAKES, "the kills came too late: ask for more takes"
-    api.succeeded(hurt["job"]["id"], 180)
+    kept = kill_and_wait(api, hurt["job"], "generation", lambda: takes_done(api, hurt))
+    parent = system.status()["worker-generation"].pid
+    more = kill_and_wait(api, hurt["job"], "generation", lambda: max(takes_done(api, hurt) - kept, 0), parent)
+    assert 0 < kept < kept + more < _TAKES, "the kills came too late: ask for more takes"
+    api.succeeded(hurt["job"]["id"])
 
     calm = api.generate(model["id"], _SEEDS, length=_NOTES)
-    api.succeeded(calm["job"]["id"], 180)
+    api.succeeded(calm["job"]["id"])
     digests = api.digests(hurt["id"])
     assert sorted(digests) == list(range(_TAKES))
     assert digests == api.digests(calm["id"])
@@ -47,9 +46,8 @@ def test_a_generation_whose_worker_is_killed_twice(system: System, api: Api, mod
 
 def test_a_training_whose_worker_is_killed(api: Api, model: dict[str, Any], train_again: Any, check_same_model: Any):
     hurt = train_again("Killed half way")
-    until(lambda: api.get(f"/trainings/{hurt['id']}")["resume_step"], 90, "a resume point")
-    kill_and_wait(api, hurt["job"], "training")
-    api.succeeded(hurt["job"]["id"], 180)
+    kill_and_wait(api, hurt["job"], "training", lambda: int(api.get(f"/trainings/{hurt['id']}")["resume_step"]))
+    api.succeeded(hurt["job"]["id"])
     lines = [line["message"] for line in api.get(f"/jobs/{hurt['job']['id']}/log")["items"]]
     assert "The training goes on from its resume point." in lines
     check_same_model(hurt, model)
@@ -76,24 +74,28 @@ def test_valkey_is_killed_while_much_is_queued(
         assert api.digests(made["id"]) == api.digests(generation["id"])
 
 
-def kill_and_wait(api: Api, job: dict[str, Any], worker: str, process: int | None = None) -> None:
-    """Kill a worker's child, or its parent `process`, in the middle of a job's unit; another attempt takes it up soon.
+def kill_and_wait(
+    api: Api, job: dict[str, Any], worker: str, progress: Callable[[], int], process: int | None = None
+) -> int:
+    """Kill a worker's child, or its parent `process`, once a job has made progress; another attempt takes it up soon.
 
-    The child is held still while the test looks which unit runs, so that no machine is too fast for it. A child whose
-    parent is gone lives on for a moment: it gives its unit back or, at the very end of it, finishes it.
+    The child works for a moment at a time and is held still while the test looks, so that no machine is too fast for
+    it. One whose parent is gone lives on for a moment: it gives its unit back or, at the very end of it, finishes it.
+
+    Returns:
+        The progress at which it was killed.
     """
     child = child_of(api, worker)
 
-    def held() -> dict[str, Any] | None:
+    def held() -> tuple[dict[str, Any], int] | None:
         os.kill(child, signal.SIGSTOP)
         running = [unit for unit in units(api, job) if unit["state"] == "running"]
-        if running:
-            return running[0]
-        os.kill(child, signal.SIGCONT)  # between two units
+        if running and (made := progress()):
+            return running[0], made
+        os.kill(child, signal.SIGCONT)
         return None
 
-    before = until(held, 60, "a running unit")
-    assert before is not None
+    before, made = until(held, 120, "progress in a running unit")
     os.kill(process or child, signal.SIGKILL)
     killed_at = time.monotonic()
     if process:
@@ -108,6 +110,7 @@ def kill_and_wait(api: Api, job: dict[str, Any], worker: str, process: int | Non
     waited = time.monotonic() - killed_at
     print(f"{job['kind']}: picked up {waited:.1f} s after process {process or child} was killed")
     assert waited <= _PICKED_UP_SECONDS
+    return made
 
 
 def units(api: Api, job: dict[str, Any]) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ _EPOCHS = 3
 def test_from_an_empty_dashboard_to_files(page: Page, api: Api, system: System, tmp_path: Path):
     page.add_init_script(EAR)
     looks_at_an_empty_dashboard(page)
-    imports_files_and_a_zip(page, api, tmp_path)
+    imports_files_and_a_zip(page, api, system, tmp_path)
     listens_to_a_piece(page)
     trains_the_tutorial(page, api)
     generation = generates_eight(page, api)
@@ -45,7 +45,7 @@ def looks_at_an_empty_dashboard(page: Page) -> None:
     page.get_by_role("link", name="Upload files").click()
 
 
-def imports_files_and_a_zip(page: Page, api: Api, folder: Path) -> None:
+def imports_files_and_a_zip(page: Page, api: Api, system: System, folder: Path) -> None:
     pieces = write_pieces(folder / "pieces", 30)
     archive = zip_of(pieces[8:], damaged_mid=pieces[0].read_bytes()[:300])
     page.get_by_label("or choose them").set_input_files(pieces[:8])
@@ -54,7 +54,7 @@ def imports_files_and_a_zip(page: Page, api: Api, folder: Path) -> None:
     expect(page.locator(".upload-list li").nth(1)).to_contain_text("more.zip")
     expect(page.locator(".upload-list progress")).to_have_count(0)
     page.get_by_label("Name", exact=True).fill("My music")
-    with held_still(api, "light"):
+    with held_still(system, api, "light"):
         page.get_by_role("button", name="Import").click()
         expect(page.get_by_role("heading", name="My music")).to_be_visible()
         expect(page.get_by_role("progressbar", name=re.compile("My music"))).to_be_visible()

@@ -6,7 +6,6 @@ import csv
 import io
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -20,6 +19,9 @@ from typing import Any, TypeVar
 import httpx
 import pretty_midi
 import psutil
+
+from tests.tools.stopping import stopped
+from webui.launcher.system import System
 
 Result = TypeVar("Result")
 
@@ -109,7 +111,7 @@ class Api:
     @classmethod
     def at(cls, address: str) -> Api:
         """The API of a server."""
-        return cls(address, httpx.Client(base_url=f"{address}/api/v1", timeout=30.0, trust_env=False))
+        return cls(address, httpx.Client(base_url=f"{address}/api/v1", timeout=60.0, trust_env=False))
 
     def get(self, path: str, **query: Any) -> Any:
         """The answer to a question."""
@@ -139,7 +141,7 @@ class Api:
         """The answer to the upload of one file."""
         return self.http.post(path, files={field: (name, data)}, data=texts).raise_for_status().json()
 
-    def job_ended(self, job_id: int, seconds: float = 120.0) -> dict[str, Any]:
+    def job_ended(self, job_id: int, seconds: float = 300.0) -> dict[str, Any]:
         """The job, when it has ended."""
 
         def ended() -> dict[str, Any] | None:
@@ -148,7 +150,7 @@ class Api:
 
         return until(ended, seconds, f"the end of job {job_id}")
 
-    def succeeded(self, job_id: int, seconds: float = 120.0) -> dict[str, Any]:
+    def succeeded(self, job_id: int, seconds: float = 300.0) -> dict[str, Any]:
         """The job, when it has ended well."""
         job = self.job_ended(job_id, seconds)
         assert job["state"] == "succeeded", job["error"]
@@ -169,17 +171,14 @@ class Api:
 
 
 @contextmanager
-def held_still(api: Api, worker: str) -> Iterator[None]:
+def held_still(system: System, api: Api, worker: str) -> Iterator[None]:
     """Stop the process that runs a worker's units, so that nothing begins or ends while a test looks and acts.
 
     Longer than the system forgives silence, it counts as lost: its unit waits then, and still has not ended.
     """
     process = next(each["pid"] for each in api.get("/workers")["items"] if each["name"] == worker)
-    os.kill(process, signal.SIGSTOP)
-    try:
+    with stopped(process, system.settings.resolved_database_url):
         yield
-    finally:
-        os.kill(process, signal.SIGCONT)
 
 
 @dataclass(frozen=True)
@@ -188,14 +187,14 @@ class CommandLine:
 
     address: str
 
-    def run(self, *arguments: str, seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, seconds: float = 300.0) -> subprocess.CompletedProcess[str]:
         """What a command says and how it ends."""
         environment = {key: text for key, text in os.environ.items() if not key.startswith("CADENZA_")}
         environment |= {"CADENZA_URL": self.address, "COLUMNS": "300"}
         command = [sys.executable, "-m", "webui.cli", *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=seconds, check=False)
 
-    def ok(self, *arguments: str, seconds: float = 120.0) -> str:
+    def ok(self, *arguments: str, seconds: float = 300.0) -> str:
         """What a command that succeeds prints."""
         done = self.run(*arguments, seconds=seconds)
         assert done.returncode == 0, done.stderr

@@ -13,6 +13,7 @@ from core.models.jobs import Job, JobLog, JobState, Unit
 from core.models.workers import Worker, WorkerState
 from core.queue import control
 from core.records.database import Database
+from tests.tools.stopping import stopped
 
 pytestmark = pytest.mark.slow
 
@@ -149,20 +150,19 @@ def test_sigterm_gives_the_unit_back_without_a_strike(database, start, submit, u
 
 
 @on_sqlite
-def test_a_frozen_worker_wakes_up_and_does_no_harm(database, start, submit, until, lines, job_of, tmp_path):
+def test_a_frozen_worker_wakes_up_and_does_no_harm(
+    database, database_url, start, submit, until, lines, job_of, tmp_path
+):
     start("worker", "w")
     job = submit("be deaf")
     until(lambda: len(lines("started")) == 1)
     unit, _, frozen = lines("started")[0]
-    os.kill(frozen, signal.SIGSTOP)
-    try:
+    with stopped(frozen, database_url):
         start("maintenance")
         start("worker", "v")
         until(lambda: len(lines("started")) == 2)
         (tmp_path / "go").touch()
         until(lambda: job_of(job).state is JobState.SUCCEEDED)
-    finally:
-        os.kill(frozen, signal.SIGCONT)
     until(is_in(database, WorkerState.READY))  # awake again, it drops what it had and goes on
     assert [(line[0], line[1]) for line in lines("ledger")] == [(unit, 2)]
     assert [(u.state.value, u.attempt) for u in units(database)] == [("done", 2)]

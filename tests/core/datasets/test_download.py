@@ -15,7 +15,7 @@ import pytest
 from core.datasets.download import Download, DownloadRules, download
 from core.errors import DownloadError
 
-QUICK = DownloadRules(fruitless_attempts=3, stall_seconds=0.5, backoff_seconds=0.001)
+QUICK = DownloadRules(fruitless_attempts=3, stall_seconds=1.0, backoff_seconds=0.001)
 
 
 def wanted_of(server: Any) -> Download:
