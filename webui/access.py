@@ -20,6 +20,7 @@ from core.models.datasets import Dataset, Piece
 from core.models.evaluations import Evaluation
 from core.models.generations import Generation, Take
 from core.models.jobs import Job
+from core.models.notifications import Delivery
 from core.models.trainings import Model, Training
 from core.models.uploads import Upload
 from core.people.rights import Actor, Right
@@ -65,6 +66,9 @@ KINDS = {
     "training_id": Kind("training", lambda number: select(Training.owner).where(Training.id == number)),
     "generation_id": Kind("generation", lambda number: select(Generation.owner).where(Generation.id == number)),
     "take_id": Kind("take", lambda number: select(Generation.owner).join(Take).where(Take.id == number)),
+    "notice_id": Kind(
+        "notice", lambda number: select(Delivery.owner).where(Delivery.id == number), always_private=True
+    ),
     "upload_id": Kind("upload", lambda number: select(Upload.owner).where(Upload.id == number), always_private=True),
 }
 """By the name of the argument in the address."""

@@ -54,6 +54,10 @@ _NAMED = {
     "queue.start": "queue.choose_start",
     "api.choose_start": "queue.choose_start",
     "limits.save": "limit.set",
+    "notifications.save": "notification.change",
+    "notifications.again": "notification.send_again",
+    "api.send_again_delivery": "notification.send_again",
+    "api.change_webhook_secret": "notification.secret",
     "datasets.create": "dataset.import",
     "api.create_dataset": "dataset.import",
 }

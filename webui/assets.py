@@ -16,16 +16,16 @@ _FOREVER = 365 * 86400
 
 # Only these icons of Bootstrap's 2,000 go into the sprite; `icon` refuses any other name.
 ICONS = (
-    "activity", "arrow-clockwise", "arrow-repeat", "box-arrow-in-right", "box-arrow-right", "boxes",
-    "check-circle-fill", "check-lg", "chevron-double-down", "chevron-double-up", "chevron-down", "chevron-left",
-    "chevron-right", "chevron-up", "circle", "circle-half", "clipboard", "clock-history", "cloud-arrow-up",
-    "collection-play", "cpu", "database", "diagram-2", "dice-5", "download", "exclamation-octagon",
-    "exclamation-triangle", "exclamation-triangle-fill", "file-earmark-music", "file-earmark-zip", "filetype-mp3",
-    "filetype-wav", "fingerprint", "folder-plus", "geo-alt", "graph-up", "grip-vertical", "hourglass-split", "house",
-    "info-circle", "journal-text", "key", "link-45deg", "list", "list-ol", "list-task", "pause-circle", "pause-fill",
-    "pencil", "people", "person", "play-circle", "play-fill", "plus-lg", "question-circle", "search", "skip-start",
-    "slash-circle", "sliders", "soundwave", "speedometer2", "star", "star-fill", "stars", "stop-circle", "trash3",
-    "upload", "volume-up-fill", "x-lg", "zoom-in", "zoom-out",
+    "activity", "arrow-clockwise", "arrow-repeat", "bell", "box-arrow-in-right", "box-arrow-right", "boxes",
+    "broadcast", "check-circle-fill", "check-lg", "chevron-double-down", "chevron-double-up", "chevron-down",
+    "chevron-left", "chevron-right", "chevron-up", "circle", "circle-half", "clipboard", "clock-history",
+    "cloud-arrow-up", "collection-play", "cpu", "database", "diagram-2", "dice-5", "download", "envelope",
+    "exclamation-octagon", "exclamation-triangle", "exclamation-triangle-fill", "file-earmark-music",
+    "file-earmark-zip", "filetype-mp3", "filetype-wav", "fingerprint", "folder-plus", "geo-alt", "graph-up",
+    "grip-vertical", "hourglass-split", "house", "info-circle", "journal-text", "key", "link-45deg", "list", "list-ol",
+    "list-task", "pause-circle", "pause-fill", "pencil", "people", "person", "play-circle", "play-fill", "plus-lg",
+    "question-circle", "search", "skip-start", "slash-circle", "sliders", "soundwave", "speedometer2", "star",
+    "star-fill", "stars", "stop-circle", "trash3", "upload", "volume-up-fill", "x-lg", "zoom-in", "zoom-out",
 )  # fmt: skip
 
 

@@ -19,6 +19,8 @@ from core.errors import CadenzaError
 from core.logs import configure_logging
 from core.models.base import utc_now
 from core.models.jobs import Queue
+from core.notifications.courier import Courier
+from core.notifications.outbox import delete_old
 from core.operations.retention import delete_expired
 from core.queue.control import anything_due, start_due
 from core.queue.limits import block_spent
@@ -38,6 +40,7 @@ _LOOK_SECONDS = 1.0
 _TIDY_SECONDS = 10.0
 _HOUR_SECONDS = 3600.0
 _LIMITS_SECONDS = 30.0
+_STOP_SECONDS = 2.0
 _logger = logging.getLogger(__name__)
 
 
@@ -51,17 +54,23 @@ class Maintenance:
         self._observer = Observer(self._database, settings.lost_after_seconds, settings.attempts_limit, clock)
         self._yielding = Yielding(self._database, settings.yield_after_seconds, clock)
         self._retention_days = settings.retention_days
+        self._courier = Courier(self._database, settings)
         self._clock = clock
         self._ended_sweep = EndedSweep(self._database, self._store)
         self._clean_at = self._tidy_at = self._limits_at = clock()
 
     def run(self, ended: threading.Event) -> None:
         """Make rounds until `ended` is set, whatever is away meanwhile."""
-        while not ended.wait(_LOOK_SECONDS):
-            try:
-                self.look()
-            except (DBAPIError, CadenzaError, OSError) as error:
-                _logger.warning("this round was cut short: %s", error)
+        # What may wait for others' servers has threads of its own: nothing here may wait for those.
+        aside = [
+            threading.Thread(target=_round_on, args=(work, ended), name=work.__name__, daemon=True)
+            for work in self._courier.rounds()
+        ]
+        for thread in aside:
+            thread.start()
+        _round_on(self.look, ended)
+        for thread in aside:
+            thread.join(_STOP_SECONDS)
 
     def close(self) -> None:
         """Close the database's connections."""
@@ -89,6 +98,7 @@ class Maintenance:
             delete_stale(self._database, self._store)
             sweep_datasets(self._database, self._store)
             sweep(self._database, self._store)
+            delete_old(self._database)
             if self._retention_days:
                 deleted = delete_expired(self._database, self._store, self._retention_days)
                 _logger.info("retention deleted %d takes that nobody kept", deleted)
@@ -108,6 +118,15 @@ class Maintenance:
             wanted = min(counts[queue].waiting, max(counts[queue].workers - counts[queue].running, 0), MOST_TICKETS)
             if wanted and self._tickets.untaken(queue) == 0:
                 self._tickets.send(queue, wanted)
+
+
+def _round_on(work: Callable[[], object], ended: threading.Event) -> None:
+    """Do `work` again and again until `ended` is set, whatever is away meanwhile."""
+    while not ended.wait(_LOOK_SECONDS):
+        try:
+            work()
+        except (DBAPIError, CadenzaError, OSError) as error:
+            _logger.warning("this round was cut short: %s", error)
 
 
 def main() -> int:

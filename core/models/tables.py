@@ -1,6 +1,19 @@
 """Imports every table, so that `Base.metadata` is whole wherever this module is imported."""
 
-from core.models import datasets, evaluations, generations, jobs, people, queues, tallies, trainings, uploads, workers
+from core.models import (
+    datasets,
+    evaluations,
+    generations,
+    jobs,
+    notifications,
+    operations,
+    people,
+    queues,
+    tallies,
+    trainings,
+    uploads,
+    workers,
+)
 from core.models.base import Base
 
 __all__ = [
@@ -9,6 +22,8 @@ __all__ = [
     "evaluations",
     "generations",
     "jobs",
+    "notifications",
+    "operations",
     "people",
     "queues",
     "tallies",

@@ -27,7 +27,7 @@ class Worker(Base):
     """One worker: a Celery parent with one child that runs units. A `draining` one takes nothing new.
 
     `figures` is what it last measured of its machine: a `core.machine.MachineFigures`. `busy_seconds` is the time that
-    it spent on units in all.
+    it spent on units in all. `problem` says why it cannot serve, while it cannot.
     """
 
     __tablename__ = "worker"
@@ -39,6 +39,7 @@ class Worker(Base):
     device: Mapped[str] = mapped_column(Text, default="")
     version: Mapped[str] = mapped_column(Text, default="")
     state: Mapped[WorkerState] = mapped_column(text_enum(WorkerState), default=WorkerState.STARTING)
+    problem: Mapped[str] = mapped_column(Text, default="")
     stop_requested: Mapped[bool] = mapped_column(default=False)
     draining: Mapped[bool] = mapped_column(default=False)
     unit_id: Mapped[int | None]

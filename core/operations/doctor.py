@@ -19,7 +19,7 @@ from core.machine import find_gpus
 from core.models.generations import Take
 from core.models.jobs import Queue
 from core.models.workers import Worker, WorkerState
-from core.operations.examinations import examine_broker, examine_database, examine_store
+from core.operations.examinations import examine_broker, examine_database, examine_mail, examine_store
 from core.queue.waiting import oldest_waiting_seconds, queue_counts
 from core.records.database import Database
 from core.records.schema import current, newest
@@ -50,6 +50,7 @@ def examine(settings: Settings) -> list[Finding]:
         findings += [Finding(*each) for each in examine_database(database)]
         findings += [Finding(*each) for each in examine_broker(settings)]
         findings += [Finding(*each) for each in examine_store(settings)]
+        findings += [Finding(*each) for each in examine_mail(settings)]
         findings += _devices()
         if all(finding.level != "problem" for finding in findings if finding.about in {"database", "tables"}):
             findings += _records(database)

@@ -17,6 +17,7 @@ from core.errors import CadenzaError
 from core.models.base import utc_now
 from core.models.generations import Take
 from core.models.trainings import Model
+from core.notifications.mail_server import connected
 from core.records.database import Database
 from core.records.schema import current, newest
 from core.settings import Settings
@@ -27,6 +28,7 @@ _OLDEST_POSTGRESQL = 140000
 _OLDEST_REDIS = 6
 _SKEW_SECONDS = 60.0
 _SAMPLE = 200
+_MAIL_SECONDS = 5.0
 
 
 def examine_database(database: Database) -> Iterator[Found]:
@@ -141,3 +143,26 @@ def _missing_files(settings: Settings, store: ArtifactStore) -> tuple[list[str],
     finally:
         database.dispose()
     return missing, len(keys)
+
+
+def examine_mail(settings: Settings) -> Iterator[Found]:
+    """Does the mail server answer, and take the name and password? Nothing is sent."""
+    if not settings.smtp_host:
+        yield "e-mail", "ok", "none is sent (CADENZA_SMTP_HOST is empty)", ""
+        return
+    where = f"{settings.smtp_host}:{settings.smtp_port}, {settings.smtp_security}"
+    try:
+        with connected(settings, _MAIL_SECONDS) as server:
+            server.noop()
+    except (OSError, ValueError) as error:
+        told = f"{where}: it cannot be used: {' '.join(str(error).split()) or type(error).__name__}"
+        yield "e-mail", "problem", told, "Check the CADENZA_SMTP_ settings: host, port, security, user and password."
+        return
+    if settings.smtp_security == "none" and settings.smtp_user:
+        mend = "Set CADENZA_SMTP_SECURITY to starttls or tls."
+        yield "e-mail", "warning", f"{where}: the password travels unencrypted", mend
+    elif not settings.public_url:
+        mend = "Set CADENZA_PUBLIC_URL, so that links in e-mails lead here from elsewhere."
+        yield "e-mail", "warning", f"{where}: it answers, but there is no public address", mend
+    else:
+        yield "e-mail", "ok", f"{where}: it answers", ""

@@ -17,6 +17,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from core.errors import SupersededError
 from core.models.base import Base, utc_now
 from core.models.jobs import Job, JobState, Unit, UnitState
+from core.notifications.outbox import note_end
 from core.records.database import announce, topics_of
 
 _BY_ID: BindParameter[int] = bindparam("id")
@@ -212,6 +213,7 @@ def settle(session: Session, job: Job) -> None:
         job.finished_at = utc_now()
         job.paused = False
         _forget_speed(job)
+        note_end(session, job)
     session.flush()
     announce(session, *topics_of(job.id))
 

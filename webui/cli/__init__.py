@@ -34,6 +34,7 @@ _COMMANDS = {
     "resubmit": ("webui.cli.jobs:resubmit", "Submit a generation or training again with other settings."),
     "queue": ("webui.cli.queue:queue", "Show what waits; pause and resume queues; move jobs."),
     "limits": ("webui.cli.queue:limits", "Show and set the most that people may have."),
+    "notifications": ("webui.cli.notifications:notifications", "Choose how you are told that jobs have ended."),
     "sign-in": ("webui.cli.account:sign_in", "Keep a token for a server."),
     "sign-out": ("webui.cli.account:sign_out", "Forget the token for a server."),
     "whoami": ("webui.cli.account:whoami", "Show for whom the command line works."),

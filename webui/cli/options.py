@@ -49,6 +49,12 @@ def page_options(command: Command) -> Command:
     return click.option("--page", default="1", show_default=True, metavar="N", help="Which page.")(command)
 
 
+def run_by_default(context: click.Context, command: click.Command) -> None:
+    """Run a command of a group as if it had been named; `invoke` would leave out what options take from variables."""
+    with command.make_context(command.name, [], parent=context) as inside:
+        command.invoke(inside)
+
+
 def settings_of(pairs: Sequence[str]) -> dict[str, str]:
     """Settings written as NAME=VALUE.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from webui.cli.numbers import number_in_path
-from webui.cli.options import api_client, json_option
+from webui.cli.options import api_client, json_option, run_by_default
 
 if TYPE_CHECKING:
     from webui.cli.client import ApiClient
@@ -21,7 +21,7 @@ _MOST_SHOWN = 200
 def queue(context: click.Context) -> None:
     """Show what waits; pause and resume queues; move jobs."""
     if context.invoked_subcommand is None:
-        _run(context, show)
+        run_by_default(context, show)
 
 
 @queue.command()
@@ -121,7 +121,7 @@ def start_at(client: ApiClient, job_id: str, time: str) -> None:
 def limits(context: click.Context) -> None:
     """Show and set the most that people may have."""
     if context.invoked_subcommand is None:
-        _run(context, list_limits)
+        run_by_default(context, list_limits)
 
 
 @limits.command("list")
@@ -196,12 +196,6 @@ def print_workers(client: ApiClient, as_json: bool) -> None:
         "seen": lambda item: moment(item["seen_at"]),
     }
     print_page(answer, columns, "No worker was ever here.")
-
-
-def _run(context: click.Context, command: click.Command) -> None:
-    """Run a command of a group as if it had been named; `invoke` would leave out what options take from variables."""
-    with command.make_context(command.name, [], parent=context) as inside:
-        command.invoke(inside)
 
 
 def _checked(queues: tuple[str, ...]) -> list[str]:

@@ -19,7 +19,7 @@ bp = Blueprint("audit", __name__, url_prefix="/audit")
 
 AUDIT_NOUNS = (
     "job", "dataset", "training", "model", "generation", "take", "upload", "evaluation", "person", "token", "limit",
-    "queue", "worker",
+    "queue", "worker", "notification", "retention",
 )  # fmt: skip
 """What the filter offers: all that acts are done to."""
 _PER_PAGE = 50

@@ -25,6 +25,7 @@ from webui.pages import (
     limits,
     live,
     models,
+    notifications,
     overview,
     people,
     pieces,
@@ -55,7 +56,7 @@ _PAGES = (
     instruments,
     live,
 )
-_OF_PEOPLE = (sign_in, account, people, audit)
+_OF_PEOPLE = (sign_in, account, notifications, people, audit)
 
 
 def register_pages(app: Flask) -> None:

@@ -2,6 +2,7 @@
 
 import { startActions } from "./actions.js";
 import { startLive } from "./live.js";
+import { startNotices } from "./notices.js";
 import { startPlayer } from "./player.js";
 import { startTimes } from "./times.js";
 
@@ -9,6 +10,7 @@ startTimes();
 startActions();
 startLive();
 startPlayer();
+startNotices();
 
 const modules = {
   "[data-chart]": "./charts.js",

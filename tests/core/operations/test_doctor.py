@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text, update
 
 from core.artifacts import ArtifactStore
@@ -14,6 +15,7 @@ from core.models.jobs import Job, Unit, UnitState
 from core.models.workers import Worker
 from core.operations.doctor import Finding, examine
 from core.settings import Settings
+from tests.tools.receivers import receive_mail
 from tests.tools.web_content import WebContent
 
 
@@ -91,3 +93,15 @@ def test_a_damaged_database(here: Settings, content: WebContent) -> None:
     data[4096 * 3 : 4096 * 6] = b"\xff" * (4096 * 3)
     path.write_bytes(bytes(data))
     assert "cadenza restore" in about(examine(here), "database", "problem")
+
+
+def test_the_mail_server_is_tried(here: Settings, content: WebContent) -> None:
+    assert "CADENZA_SMTP_HOST is empty" in about(examine(here), "e-mail", "ok")
+    access = {"smtp_host": "127.0.0.1", "smtp_security": "none", "smtp_user": "cadenza"}
+    with receive_mail("cadenza", "right") as mailbox:
+        asked = here.model_copy(update={**access, "smtp_port": mailbox.port, "smtp_password": SecretStr("right")})
+        assert "unencrypted" in about(examine(asked), "e-mail", "warning")
+        wrong = asked.model_copy(update={"smtp_password": SecretStr("wrong")})
+        assert "CADENZA_SMTP_" in about(examine(wrong), "e-mail", "problem")
+        assert mailbox.arrived == []
+    assert "cannot be used" in about(examine(asked), "e-mail", "problem")
