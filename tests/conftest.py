@@ -259,8 +259,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByFile:
     return _ByFile(config, log)
 
 
-# Files that take a minute or so. They begin before the other slow ones, so that none is left over for the end.
-_LONGEST = ("test_chaos", "test_resume", "test_deployment", "test_worker_processes", "test_devices", "test_families")
+# Files that take half a minute or more, the longest first. They begin before the other slow ones, so that no long one
+# is left over for the end.
+_LONGEST = (
+    "test_chaos",
+    "test_resume",
+    "test_worker_processes",
+    "test_deployment",
+    "test_devices",
+    "test_families",
+    "test_determinism",
+    "test_fuzzing",
+    "test_damaged_files",
+    "test_three_hosts",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

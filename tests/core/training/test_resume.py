@@ -30,7 +30,7 @@ _COMMON = {
 }
 _LSTM = LstmSettings.parse({**_COMMON, "embedding": 8, "units": 16, "layers": 2})
 _TRANSFORMER = TransformerSettings.parse(
-    {**_COMMON, "units": 16, "heads": 2, "layers": 2, "context": 20, "average": 0.9, "precision": "bfloat16"}
+    {**_COMMON, "units": 16, "heads": 2, "layers": 1, "context": 20, "average": 0.9, "precision": "bfloat16"}
 )
 _TUTORIAL = TutorialSettings(files=0, epochs=3, batch_size=8, patience=2, seed=1)
 

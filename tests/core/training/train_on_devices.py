@@ -29,7 +29,7 @@ from core.training.windows import EventWindows
 
 _COMMON = {"steps": 20, "window": 48, "batch_size": 6, "learning_rate": 0.01, "warmup_steps": 3, "average": 0.9}
 # No dropout: each device draws its own masks from its own key.
-_SETTINGS = TransformerSettings.parse({**_COMMON, "units": 32, "layers": 2, "heads": 2, "context": 32})
+_SETTINGS = TransformerSettings.parse({**_COMMON, "units": 32, "layers": 1, "heads": 2, "context": 32})
 
 
 def two_cpus() -> None:
