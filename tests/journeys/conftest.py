@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sy
 from core.settings import Settings
 from tests.tools.browser import BROWSER_OPTIONS, Watch
 from tests.tools.install_browser import find_browser
-from tests.tools.journey import TRAINING, Api, CommandLine, marked_processes, write_pieces
+from tests.tools.journey import TRAINING, Api, CommandLine, marked_processes, until, write_pieces
 from webui.launcher.system import System, running_system
 
 # From the first point of a training's curve to its last: long enough to be held, paused and killed in between.
@@ -100,6 +100,12 @@ def api(system: System) -> Iterator[Api]:
     api = Api.at(system.address)
     yield api
     api.http.close()
+
+
+@pytest.fixture
+def quiet(api: Api) -> None:
+    """Nothing waits or runs of what other journeys began."""
+    until(lambda: not api.items("/jobs", state="active"), 300, "the end of what other journeys began")
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ def open_tab(context: BrowserContext, path: str) -> Page:
 
 
 def test_an_end_is_told_once_in_the_browser_and_to_the_webhook(
-    context: BrowserContext, api: Api, cadenza: CommandLine, tmp_path: Path
+    context: BrowserContext, api: Api, cadenza: CommandLine, quiet: None, tmp_path: Path
 ) -> None:
     context.add_init_script(f"({_BROWSER})('default')")
     page = open_tab(context, "/account/notifications")
@@ -54,8 +54,8 @@ def test_an_end_is_told_once_in_the_browser_and_to_the_webhook(
         tabs = [open_tab(context, "/"), open_tab(context, "/jobs")]
         write_pieces(tmp_path / "two", 2, first_seed=900)
         cadenza.ok("import", str(tmp_path / "two"), "--name", "Two pieces", "--wait")
-        told: Any = until(lambda: [each for tab in tabs for each in tab.evaluate("window.told")], 30, "a notification")
-        until(lambda: len(hooks.arrived) == 2, 30, "the webhook")
+        told: Any = until(lambda: [each for tab in tabs for each in tab.evaluate("window.told")], 60, "a notification")
+        until(lambda: len(hooks.arrived) == 2, 60, "the webhook")
     job = hooks.bodies()[1]["data"]["job"]
     assert told == [[f"{job['title']} is done", told[0][1]]]
     assert (job["state"], hooks.bodies()[1]["type"]) == ("succeeded", "job.finished")

@@ -78,11 +78,12 @@ def test_what_does_not_arrive_is_tried_again_later_with_the_same_id(
     for attempt in (1, 2):
         asked = utc_now()
         assert courier.send_webhooks() == 1
+        answered = utc_now()
         (row,) = deliveries()
         assert (row.state, row.attempts, row.answer) == (DeliveryState.WAITING, attempt, 503)
         assert "503" in row.error
         assert row.due_at is not None
-        assert abs(row.due_at - asked - PAUSES[attempt - 1]) < timedelta(seconds=4)
+        assert asked <= row.due_at - PAUSES[attempt - 1] <= answered
         assert courier.send_webhooks() == 0, "its time has not come"
         make_due()
     assert courier.send_webhooks() == 1
@@ -179,11 +180,11 @@ def test_a_name_that_changes_its_address_after_it_was_judged_reaches_nothing_ins
 
 def test_a_slow_receiver_holds_nobody_up(hooks: Hooks) -> None:
     free = threading.Event()
-    hooks.before_answer = lambda body: body == b"slow" and free.wait(10)
+    hooks.before_answer = lambda body: body == b"slow" and free.wait(60)
     posts = [Post(hooks.url, f"msg_{number}", body, ()) for number, body in enumerate([b"slow", b"fast"])]
-    slow, fast = post_all(posts, internal=True, seconds=0.5)
+    slow, fast = post_all(posts, internal=True, seconds=2)
     free.set()
-    assert slow.error == "There was no answer within 0.5 s."
+    assert slow.error == "There was no answer within 2 s."
     assert fast.answer == 204
 
 
