@@ -54,6 +54,8 @@ _NAMED = {
     "queue.start": "queue.choose_start",
     "api.choose_start": "queue.choose_start",
     "limits.save": "limit.set",
+    "retention.rule": "retention.set_rule",
+    "api.set_retention_rule": "retention.set_rule",
     "notifications.save": "notification.change",
     "notifications.again": "notification.send_again",
     "api.send_again_delivery": "notification.send_again",

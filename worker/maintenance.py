@@ -21,7 +21,7 @@ from core.models.base import utc_now
 from core.models.jobs import Queue
 from core.notifications.courier import Courier
 from core.notifications.outbox import delete_old
-from core.operations.retention import delete_expired
+from core.operations.retention_rule import RetentionRuns
 from core.queue.control import anything_due, start_due
 from core.queue.limits import block_spent
 from core.queue.recovery import Observer
@@ -53,18 +53,18 @@ class Maintenance:
         self._tickets = Tickets(settings)
         self._observer = Observer(self._database, settings.lost_after_seconds, settings.attempts_limit, clock)
         self._yielding = Yielding(self._database, settings.yield_after_seconds, clock)
-        self._retention_days = settings.retention_days
         self._courier = Courier(self._database, settings)
+        self._retention = RetentionRuns(self._database, self._store, settings.retention_days, clock)
         self._clock = clock
         self._ended_sweep = EndedSweep(self._database, self._store)
         self._clean_at = self._tidy_at = self._limits_at = clock()
 
     def run(self, ended: threading.Event) -> None:
         """Make rounds until `ended` is set, whatever is away meanwhile."""
-        # What may wait for others' servers has threads of its own: nothing here may wait for those.
+        # What may wait for others' servers, or takes long, has threads of its own: nothing here may wait for those.
         aside = [
             threading.Thread(target=_round_on, args=(work, ended), name=work.__name__, daemon=True)
-            for work in self._courier.rounds()
+            for work in (*self._courier.rounds(), self._retention.delete_expired_takes)
         ]
         for thread in aside:
             thread.start()
@@ -99,9 +99,6 @@ class Maintenance:
             sweep_datasets(self._database, self._store)
             sweep(self._database, self._store)
             delete_old(self._database)
-            if self._retention_days:
-                deleted = delete_expired(self._database, self._store, self._retention_days)
-                _logger.info("retention deleted %d takes that nobody kept", deleted)
 
     def _start_due(self) -> None:
         with self._database.reading() as session:

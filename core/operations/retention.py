@@ -5,12 +5,13 @@ The generation stays, with its seeds and settings, so that any of its takes can 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from core.artifacts import ArtifactStore
 from core.models.base import utc_now
@@ -36,6 +37,11 @@ class Expired:
     bytes: int
 
 
+def expiry(days: int) -> datetime:
+    """Takes that were made before this moment are older than a number of days."""
+    return utc_now() - timedelta(days=days)
+
+
 def find_expired(database: Database, days: int) -> list[Expired]:
     """What has expired, by owner; deletes nothing."""
     with database.reading() as session:
@@ -43,7 +49,7 @@ def find_expired(database: Database, days: int) -> list[Expired]:
             select(Generation.owner, func.count(Take.id), func.sum(Take.midi_bytes))
             .join(Take, Take.generation_id == Generation.id)
             .outerjoin(Job, Job.id == Generation.job_id)
-            .where(_is_over(), _expired(utc_now() - timedelta(days=days)))
+            .where(_is_over(), _expired(expiry(days)))
             .group_by(Generation.owner)
             .order_by(Generation.owner)
         )
@@ -62,15 +68,29 @@ def find_stored(database: Database) -> dict[str, int]:
         return {owner: stored[owner] for owner in owners}
 
 
-def delete_expired(database: Database, store: ArtifactStore, days: int) -> int:
+def count_nothing(_session: Session, _takes: int, _size: int) -> None:
+    """For deletions that nobody counts."""
+
+
+def delete_expired(
+    database: Database,
+    store: ArtifactStore,
+    before: datetime,
+    count: Callable[[Session, int, int], None] = count_nothing,
+) -> int:
     """Delete what has expired; how many takes. Twice at once is no error.
 
     A generation that still runs, or whose takes a job uses, is left for the next time.
 
+    Args:
+        database: where the takes are.
+        store: where their files are.
+        before: takes that were made before it go.
+        count: called in each transaction that deletes some, with their number and their files' bytes.
+
     Raises:
         StorageError: the store refuses.
     """
-    before = utc_now() - timedelta(days=days)
     with database.reading() as session:
         numbers = session.scalars(
             select(Generation.id)
@@ -78,7 +98,7 @@ def delete_expired(database: Database, store: ArtifactStore, days: int) -> int:
             .where(Generation.created_at < before, Generation.takes_done > 0, _is_over())
             .order_by(Generation.id)
         ).all()
-    return sum(_delete_of(database, store, number, before) for number in numbers)
+    return sum(_delete_of(database, store, number, before, count) for number in numbers)
 
 
 def note_downloads(database: Database, generation_id: int | None = None, take_ids: Sequence[int] | None = None) -> None:
@@ -102,7 +122,13 @@ def note_downloads(database: Database, generation_id: int | None = None, take_id
         return
 
 
-def _delete_of(database: Database, store: ArtifactStore, generation_id: int, before: datetime) -> int:
+def _delete_of(
+    database: Database,
+    store: ArtifactStore,
+    generation_id: int,
+    before: datetime,
+    count: Callable[[Session, int, int], None],
+) -> int:
     deleted = 0
     while True:
         with database.transaction() as session:
@@ -121,7 +147,9 @@ def _delete_of(database: Database, store: ArtifactStore, generation_id: int, bef
                 delete(Take).where(Take.id.in_([row.id for row in rows])).execution_options(synchronize_session=False)
             )
             generation.takes_done -= len(rows)
-            generation.stored_bytes = max(generation.stored_bytes - sum(row.midi_bytes for row in rows), 0)
+            size = sum(row.midi_bytes for row in rows)
+            generation.stored_bytes = max(generation.stored_bytes - size, 0)
+            count(session, len(rows), size)
             announce(session, f"generation:{generation_id}", "generations")
         # Rows first: a file without a row is rubbish, a row without its file would be a lost take.
         for row in rows:

@@ -12,7 +12,7 @@ from core.artifacts import ArtifactStore
 from core.models.base import utc_now
 from core.models.generations import Generation, Take
 from core.models.jobs import Job, JobState
-from core.operations.retention import delete_expired, find_expired, find_stored, note_downloads
+from core.operations.retention import delete_expired, expiry, find_expired, find_stored, note_downloads
 from core.records.database import Database
 from core.settings import Settings
 from tests.tools.web_content import WebContent
@@ -45,9 +45,9 @@ def test_only_what_nobody_kept_goes(old: WebContent) -> None:
     (found,) = find_expired(old.database, 29)
     assert (found.owner, found.takes) == ("local", 5)
     assert find_expired(old.database, 31) == []
-    assert delete_expired(old.database, old.store, 31) == 0
-    assert delete_expired(old.database, old.store, 29) == 5
-    assert delete_expired(old.database, old.store, 29) == 0
+    assert delete_expired(old.database, old.store, expiry(31)) == 0
+    assert delete_expired(old.database, old.store, expiry(29)) == 5
+    assert delete_expired(old.database, old.store, expiry(29)) == 0
     assert seeds(old.database) == [0, 1, 2, 50, 51, 52, 53]
     with old.database.reading() as session:
         keys = set(session.scalars(select(Take.midi_key)))
@@ -62,7 +62,7 @@ def test_what_runs_is_left_alone(old: WebContent) -> None:
     with old.database.transaction() as session:
         session.execute(update(Job).values(state=JobState.RUNNING))
     assert find_expired(old.database, 29) == []
-    assert delete_expired(old.database, old.store, 29) == 0
+    assert delete_expired(old.database, old.store, expiry(29)) == 0
 
 
 def test_a_whole_zip_counts_as_a_download(old: WebContent) -> None:
@@ -88,6 +88,11 @@ def test_the_command_deletes_nothing_unless_told(old: WebContent, settings: Sett
     assert len(seeds(old.database)) == 12
     assert "5 takes were deleted" in run("--days", "29", "--delete", "--yes")
     assert len(seeds(old.database)) == 7
+    assert "rule (set by the command line): 40 days" in run("--rule", "40")
+    assert "0 takes older than 40 days" in run()
+    assert "off, everything stays" in run("--rule", "off")
+    assert "CADENZA_RETENTION_DAYS" in run("--rule", "setting")
+    assert "a number of days" in run("--rule", "soon", code=2)
 
 
 def test_nothing_is_lost_when_the_store_is_away(old: WebContent, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,6 +103,6 @@ def test_nothing_is_lost_when_the_store_is_away(old: WebContent, monkeypatch: py
 
     monkeypatch.setattr(ArtifactStore, "delete", away)
     with pytest.raises(OSError, match="away"):
-        delete_expired(old.database, old.store, 29)
+        delete_expired(old.database, old.store, expiry(29))
     with old.database.reading() as session:
         assert all(old.store.exists(key) for key in session.scalars(select(Take.midi_key)))

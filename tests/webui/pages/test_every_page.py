@@ -18,7 +18,7 @@ from core.models.workers import Worker
 from tests.tools.web_content import WebContent
 
 LISTS = ["/", "/datasets", "/models", "/trainings", "/generations", "/jobs", "/queue", "/workers", "/limits"]
-LISTS += ["/models/compare", "/evaluations", "/account/notifications"]
+LISTS += ["/models/compare", "/evaluations", "/account/notifications", "/retention"]
 FORMS = ["/datasets/new", "/trainings/new", "/trainings/new?family=tutorial", "/generations/new"]
 _SCRIPT = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
@@ -66,7 +66,7 @@ def test_every_page_answers_and_refers_only_to_what_is_here(
             seen.add(link.partition("#")[0])
     names = (
         "cancel|pause|resume|retry|move|priority|start|drain|remove|delete|rename|star|more|branch|repeat|note|search|"
-        "test|again|secret"
+        "test|again|secret|rule|run"
     )
     actions = re.compile(rf"/({names}|search|takes\.zip|audio/\w+)$")
     for link in sorted(seen - {""}):
