@@ -8,7 +8,7 @@ from flask import Flask, current_app, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_limiter.errors import RateLimitExceeded
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
 from core.errors import (
     AccessError,
@@ -35,6 +35,7 @@ _STATUS: tuple[tuple[type[CadenzaError], int], ...] = (
     (SupersededError, 409),
     (StorageError, 503),
 )
+_NO_PAGE = "There is no such page: what was here may be deleted, or the address has a mistake."
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, RateLimitExceeded):
         return Problem(429, f"That was too often: {error.limit.limit} is allowed. Wait a moment, then go on.")
     if isinstance(error, HTTPException) and error.code is not None:
-        return Problem(error.code, error.description or error.name)
+        own = error.description if error.description != NotFound.description else _NO_PAGE
+        return Problem(error.code, own or error.name)
     where = f", beside the request's id {g.request_id}" if "request_id" in g else ""
     return Problem(500, f"Something went wrong in Cadenza itself; the details are in the log of the web server{where}.")
 

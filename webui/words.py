@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from webui.browsers import browser_name
+
 NOTHING = "\N{EN DASH}"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -54,7 +56,7 @@ def duration(seconds: float | None) -> str:
     # Clocks of several machines may differ: what began before it was asked for took no time.
     seconds = max(seconds, 0.0)
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
     whole = round(seconds)
     if whole < _MINUTE:
         return f"{whole} s"
@@ -99,6 +101,11 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def sentence(words: str) -> str:
+    """The words with a capital first letter, and every other letter as it is: names, `UTC`."""
+    return words[:1].upper() + words[1:]
+
+
 FILTERS = {
     "number": number,
     "figure": figure,
@@ -109,4 +116,6 @@ FILTERS = {
     "clock": clock,
     "ago": ago,
     "plural": plural,
+    "sentence": sentence,
+    "browser_name": browser_name,
 }

@@ -24,6 +24,8 @@ from tests.tools.install_browser import find_browser
 
 WIDTHS = {"wide": 1280, "narrow": 390}
 THEMES = ("light", "dark")
+_HEIGHT = 800
+_TALLEST = 9000
 START = ("/", "/api/v1/docs", "/no-such-page", "/account", "/evaluations", "/sign-in")
 STATES = ("queued", "running", "failed", "cancelled", "succeeded")
 _FLAGS = [
@@ -115,13 +117,13 @@ def _take(browser: Browser, folder: Path, address: str, name: str, kinds: dict[s
 
     for theme in THEMES:
         for words, width in WIDTHS.items():
-            context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=theme)  # type: ignore[arg-type]  # it is one of the two
+            context = browser.new_context(viewport={"width": width, "height": _HEIGHT}, color_scheme=theme)  # type: ignore[arg-type]  # it is one of the two
             context.on("console", said)
             _signed_in(context, address, name)
             page = context.new_page()
             for kind, path in kinds.items():
                 if kind == "sign-in":
-                    with browser.new_context(viewport={"width": width, "height": 800}, color_scheme=theme) as other:  # type: ignore[arg-type]
+                    with browser.new_context(viewport={"width": width, "height": _HEIGHT}, color_scheme=theme) as other:  # type: ignore[arg-type]
                         _picture(other.new_page(), address + path, folder / f"{kind}-{words}-{theme}.png")
                     continue
                 _picture(page, address + path, folder / f"{kind}-{words}-{theme}.png")
@@ -133,9 +135,14 @@ def _take(browser: Browser, folder: Path, address: str, name: str, kinds: dict[s
 
 
 def _picture(page: Page, address: str, file: Path) -> None:
+    window = page.viewport_size or {"width": WIDTHS["wide"], "height": _HEIGHT}
     page.goto(address, wait_until="load")
-    page.wait_for_timeout(400)  # charts and rolls draw themselves after loading
+    # Charts, rolls and pictures are drawn once they come into sight: the window is made as tall as the page.
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": window["width"], "height": min(max(height, _HEIGHT), _TALLEST)})
+    page.wait_for_timeout(600)
     page.screenshot(path=file, full_page=True)
+    page.set_viewport_size(window)
 
 
 def main() -> int:

@@ -6,15 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from webui.words import ago, byte_size, clock, compact, duration, figure, number, plural
+from webui.words import ago, byte_size, clock, compact, duration, figure, number, plural, sentence
 
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (-90, "0.0 s"),
-        (0, "0.0 s"),
+        (-90, "0 s"),
+        (0, "0 s"),
         (4.24, "4.2 s"),
+        (5.01, "5 s"),
         (59.4, "59 s"),
         (59.6, "1 min"),
         (200, "3 min 20 s"),
@@ -71,3 +72,8 @@ def test_the_others() -> None:
         "2 matches",
     ]
     assert [number(12345), number(None), figure(None), duration(None)] == ["12,345"] + ["\N{EN DASH}"] * 3
+
+
+def test_a_sentence_keeps_its_names() -> None:
+    assert sentence("starts on Monday at 19:36 UTC") == "Starts on Monday at 19:36 UTC"
+    assert sentence("") == ""

@@ -21,7 +21,7 @@ from webui.context import current_services
 from webui.forms import form_values
 from webui.identity import current_actor
 from webui.pages.answers import done, number_arg, page
-from webui.pages.measure_charts import density_chart, loss_chart, originality_chart
+from webui.pages.measure_charts import curve_name, density_chart, loss_chart, originality_chart
 from webui.submission import send_tickets_for
 
 bp = Blueprint("evaluations", __name__)
@@ -123,7 +123,7 @@ def compare_chart(name: str) -> Response:
             names = {row.model.id: row.model.name for row in comparison.rows}
             return jsonify(loss_chart(loss_curves(session, comparison.rows), names, by))
     results = {
-        f"{row.model.name} ({row.model.id})": row.evaluation.results for row in comparison.rows if row.evaluation
+        curve_name(row.model.name, row.model.id): row.evaluation.results for row in comparison.rows if row.evaluation
     }
     return jsonify(originality_chart(results) if name == "originality" else density_chart(_feature(name), results))
 

@@ -103,4 +103,4 @@ def _page_numbers(page: int, pages: int) -> list[int | None]:
 
 def _spaced_range(words: str) -> str:
     """`1 to 10000000` with the thousands set apart."""
-    return re.sub(r"(?<![.\d])\d{5,}(?!\.)", lambda match: f"{int(match[0]):,}", words)
+    return re.sub(r"(?<![.\d])\d{4,}(?!\.)", lambda match: f"{int(match[0]):,}", words)

@@ -14,6 +14,7 @@ from core.models.trainings import TrainingPoint
 _POINTS = 160
 _MARGIN = 0.08
 _MOST_POINTS = 2000
+_LONGEST_NAME = 32
 
 
 def density_chart(name: str, results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -69,9 +70,14 @@ def loss_chart(curves: Mapping[int, Sequence[TrainingPoint]], names: Mapping[int
         begin = thinned[0].at
         x = [(point.at - begin).total_seconds() / 60 if by == "time" else point.step for point in thinned]
         y = [point.values["held_out_nats_per_event"] for point in thinned]
-        series.append({"name": f"{names[number]} ({number})", "x": x, "y": y})
+        series.append({"name": curve_name(names[number], number), "x": x, "y": y})
     title = "Minutes since the first figure" if by == "time" else "Step"
     return {"x_title": title, "y_title": "Held-out nats per event", "series": series}
+
+
+def curve_name(name: str, number: int) -> str:
+    """A model's name and number in a legend; a long name is cut, so that the number can be read."""
+    return f"{name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + '…'} ({number})"
 
 
 def _at_least(name: str, lengths: Sequence[float], dash: str) -> dict[str, Any]:

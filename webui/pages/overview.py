@@ -11,6 +11,7 @@ from core.models.generations import Generation
 from core.models.jobs import Job, JobState, Unit
 from core.models.trainings import Model
 from core.models.workers import Worker, WorkerState
+from core.queue.queues import queue_controls
 from core.queue.waiting import queue_counts
 from webui.context import current_services
 from webui.pages.answers import page, wanted_part
@@ -30,6 +31,7 @@ def index() -> Response:
             "overview.html",
             facts=_facts(session) if part in {"", "live_facts"} else None,
             queues=queue_counts(session) if part in {"", "live_workers"} else None,
+            controls=queue_controls(session) if part in {"", "live_workers"} else None,
             workers=_workers(session) if part in {"", "live_workers"} else None,
             running=_running(session) if part in {"", "live_jobs"} else None,
             recent=_recent(session) if part in {"", "live_jobs"} else None,

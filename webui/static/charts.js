@@ -54,6 +54,8 @@ async function draw(node) {
   const some = chart.series.some((series) => series.x.length);
   if (empty) empty.hidden = some;
   node.hidden = !some;
+  const card = node.closest("[data-chart-card]");
+  if (card) card.hidden = !some;
   if (some) await Plotly.react(node, tracesOf(chart), layoutOf(chart, theme), { responsive: true, displayModeBar: false });
 }
 
@@ -67,7 +69,8 @@ export function start() {
   const sight = new IntersectionObserver((entries) => {
     for (const entry of entries) if (entry.isIntersecting) { sight.unobserve(entry.target); entry.target.dataset.seen = ""; draw(entry.target).catch(() => {}); }
   }, { rootMargin: "200px" });
-  nodes.forEach((node) => sight.observe(node));
+  // A card that is hidden until there is something to show never comes into sight: it waits for its topics.
+  nodes.forEach((node) => { if (node.closest("[hidden]")) node.dataset.seen = ""; else sight.observe(node); });
   onChange((topics) => nodes.filter((node) => "seen" in node.dataset && node.dataset.topics && touches(topics, node.dataset.topics.split(" "))).forEach(soon));
   document.addEventListener("cadenza:theme", () => nodes.filter((node) => "seen" in node.dataset).forEach((node) => draw(node).catch(() => {})));
 }
