@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
@@ -91,7 +92,7 @@ def _jobs_and_things(page: Page, address: str) -> Iterator[tuple[str, str]]:
         yield "models-compare-three", f"/models/compare?ids={','.join(str(model['id']) for model in models)}"
 
 
-def _items(page: Page, url: str) -> list[dict[str, object]]:
+def _items(page: Page, url: str) -> list[dict[str, Any]]:
     answer = page.request.get(url)
     return list(answer.json().get("items", [])) if answer.ok else []
 
