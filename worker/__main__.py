@@ -8,9 +8,13 @@ import re
 import socket
 import sys
 
+from sqlalchemy import update
+
 from core.errors import CadenzaError
 from core.models.jobs import Queue
+from core.models.workers import Worker
 from core.processes import end_with_parent, take_lock
+from core.queue.starting import begin
 from core.records.database import Database
 from core.records.revisions import wait_until_current
 from core.settings import Settings
@@ -73,9 +77,14 @@ def _check(settings: Settings, name: str, queues: list[str]) -> None:
     check_can_serve([Queue(queue) for queue in queues])
     database = Database.of(settings)
     wait_until_current(database, settings.wait_for_tables_seconds, lambda line: sys.stderr.write(f"{line}\n"))
-    database.dispose()
     if take_lock(settings.run_dir / "names" / f"worker-{name}.lock") is None:
         raise CadenzaError(f"A worker named {name!r} runs on this machine already. Choose another --name.")
+    with database.transaction() as session:
+        # What kept an earlier process of this name from serving may be mended by now.
+        session.execute(update(Worker).where(Worker.name == name).values(problem=""))
+    if paused := begin(database):
+        sys.stderr.write(f"The system starts with paused queues, as chosen: {', '.join(paused)}.\n")
+    database.dispose()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from core.artifacts import ArtifactStore
+from core.errors import CadenzaError
 from core.models.jobs import Queue
 from core.models.workers import WorkerState
 from core.queue.recovery import free_units_of
@@ -24,6 +25,8 @@ from worker.warm_up import warm_up
 # How the parent hands its command line to the children that it spawns.
 NAME_VARIABLE = "CADENZA_WORKER_NAME"
 QUEUES_VARIABLE = "CADENZA_WORKER_QUEUES"
+# Until what is missing is looked for again.
+_REFUSAL_SECONDS = 30.0
 _logger = logging.getLogger(__name__)
 
 
@@ -32,8 +35,23 @@ def stop_file(settings: Settings, name: str) -> Path:
     return settings.run_dir / f"worker-{name}.stop"
 
 
+def _refuse(database: Database, presence: Presence, pulse: Pulse, problem: str) -> None:
+    """Show why this worker serves nothing, and go on beating for a while; the next process may find it mended."""
+
+    def tell() -> None:
+        with database.transaction() as session:
+            presence.tell_problem(session, problem)
+
+    persist(tell, give_up=pulse.stopping.is_set)
+    pulse.stopping.wait(_REFUSAL_SECONDS)
+
+
 def start_child() -> Runner:
-    """Register, take back what an earlier process of this name held, load everything, then show as ready."""
+    """Register, take back what an earlier process of this name held, load everything, then show as ready.
+
+    Raises:
+        CadenzaError: what the units need cannot be loaded; others see why for a while before.
+    """
     settings = Settings()
     name = os.environ[NAME_VARIABLE]
     structlog.contextvars.bind_contextvars(worker=name)
@@ -51,11 +69,16 @@ def start_child() -> Runner:
     if freed:
         _logger.warning("units %s of an earlier process went back to the queue", freed)
     pulse.start()
-    device = warm_up(queues)
+    try:
+        device = warm_up(queues)
+    except CadenzaError as error:
+        _refuse(database, presence, pulse, str(error))
+        raise
 
     def show_ready() -> None:
         with database.transaction() as session:
             presence.show(session, WorkerState.READY, device=device)
+            presence.tell_problem(session, "")
 
     persist(show_ready)
     pulse.loaded.set()

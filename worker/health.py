@@ -21,7 +21,7 @@ _POLL_SECONDS = 0.5
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Look; 0 when every worker of this host beats, 1 when one is silent or none is there."""
+    """Look; 0 when every worker of this host beats, 1 when one is silent or cannot serve, or none is there."""
     parser = argparse.ArgumentParser(description="Whether the workers of this host beat.")
     parser.add_argument("--reach", action="store_true", help="only whether the database answers")
     options = parser.parse_args(arguments)
@@ -31,6 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
         seen = _beats(database)
         if options.reach:
             return 0
+        if problems := _problems(database):
+            sys.stderr.write("".join(f"{name}: {problem}\n" for name, problem in problems.items()))
+            return 1
         silent = set(seen)
         deadline = time.monotonic() + settings.lost_after_seconds
         while silent and time.monotonic() < deadline:
@@ -47,6 +50,16 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"silent: {', '.join(sorted(silent))}\n" if silent else "no worker of this host is there\n")
         return 1
     return 0
+
+
+def _problems(database: Database) -> dict[str, str]:
+    with database.reading() as session:
+        rows = session.execute(
+            select(Worker.name, Worker.problem).where(
+                Worker.host == socket.gethostname(), Worker.state == WorkerState.STARTING, Worker.problem != ""
+            )
+        )
+        return {row.name: row.problem for row in rows}
 
 
 def _beats(database: Database) -> dict[str, int]:

@@ -18,13 +18,14 @@ from core.artifacts import ArtifactStore
 from core.errors import CadenzaError
 from core.logs import configure_logging
 from core.models.base import utc_now
-from core.models.jobs import Queue
+from core.models.jobs import JobKind, Queue
 from core.notifications.courier import Courier
 from core.notifications.outbox import delete_old
 from core.operations.retention_rule import RetentionRuns
 from core.queue.control import anything_due, start_due
 from core.queue.limits import block_spent
 from core.queue.recovery import Observer
+from core.queue.starting import BEAT_SECONDS, beat, begin
 from core.queue.waiting import queue_counts
 from core.queue.yielding import Yielding
 from core.records.database import Database
@@ -52,19 +53,22 @@ class Maintenance:
         self._store = ArtifactStore.of(settings)
         self._tickets = Tickets(settings)
         self._observer = Observer(self._database, settings.lost_after_seconds, settings.attempts_limit, clock)
-        self._yielding = Yielding(self._database, settings.yield_after_seconds, clock)
+        self._yielding = [
+            Yielding(self._database, settings.yield_after_seconds, clock, queue, kind)
+            for queue, kind in ((Queue.TRAINING, JobKind.TRAINING), (Queue.GENERATION, JobKind.EVALUATION))
+        ]
         self._courier = Courier(self._database, settings)
         self._retention = RetentionRuns(self._database, self._store, settings.retention_days, clock)
         self._clock = clock
         self._ended_sweep = EndedSweep(self._database, self._store)
-        self._clean_at = self._tidy_at = self._limits_at = clock()
+        self._clean_at = self._tidy_at = self._limits_at = self._beat_at = clock()
 
     def run(self, ended: threading.Event) -> None:
         """Make rounds until `ended` is set, whatever is away meanwhile."""
         # What may wait for others' servers, or takes long, has threads of its own: nothing here may wait for those.
         aside = [
             threading.Thread(target=_round_on, args=(work, ended), name=work.__name__, daemon=True)
-            for work in (*self._courier.rounds(), self._retention.delete_expired_takes)
+            for work in (*self._courier.rounds(), self._retention.delete_expired_takes, self.beat)
         ]
         for thread in aside:
             thread.start()
@@ -76,6 +80,13 @@ class Maintenance:
         """Close the database's connections."""
         self._database.dispose()
 
+    def beat(self) -> None:
+        """Leave a sign now and then that the system runs, however long a round takes."""
+        if self._clock() >= self._beat_at:
+            self._beat_at = self._clock() + BEAT_SECONDS
+            with self._database.transaction() as session:
+                beat(session)
+
     def look(self) -> None:
         """One round."""
         recovered = self._observer.look()
@@ -84,7 +95,8 @@ class Maintenance:
         if recovered.workers:
             _logger.warning("workers %s are gone", list(recovered.workers))
         self._start_due()
-        self._yielding.look()
+        for yielding in self._yielding:
+            yielding.look()
         if self._clock() >= self._limits_at:
             self._limits_at = self._clock() + _LIMITS_SECONDS
             with self._database.transaction() as session:
@@ -135,6 +147,8 @@ def main() -> int:
     try:
         database = Database.of(settings)
         wait_until_current(database, settings.wait_for_tables_seconds, lambda line: sys.stderr.write(f"{line}\n"))
+        if paused := begin(database):
+            sys.stderr.write(f"The system starts with paused queues, as chosen: {', '.join(paused)}.\n")
         database.dispose()
     except CadenzaError as error:
         sys.stderr.write(f"{error}\n")

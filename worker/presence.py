@@ -35,6 +35,8 @@ _BEAT = _WRITE.values(state=case((Worker.state == WorkerState.GONE, _NEW_STATE),
     Worker.stop_requested
 )
 
+_LONGEST_PROBLEM = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Presence:
@@ -77,6 +79,16 @@ class Presence:
             SupersededError: another process has taken this name.
         """
         self._write(session, _SHOW, new_state=state, new_unit_id=unit_id, new_device=device, more_done=done)
+        announce(session, "workers")
+
+    def tell_problem(self, session: Session, problem: str) -> None:
+        """Show why this worker cannot serve; an empty text when it can."""
+        session.execute(
+            update(Worker)
+            .where(Worker.name == self.name, Worker.pid == self.pid)
+            .values(problem=problem[:_LONGEST_PROBLEM])
+            .execution_options(synchronize_session=False)
+        )
         announce(session, "workers")
 
     def beat(self, session: Session, state: WorkerState) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import setup_logging, worker_process_init
 
+from core.errors import CadenzaError
 from core.logs import configure_logging
 from core.settings import Settings
 from worker.child import NAME_VARIABLE, start_child
@@ -24,6 +25,9 @@ _child: list[Runner] = []
 def _start(**_: Any) -> None:
     try:
         _child.append(start_child())
+    except CadenzaError as error:
+        _logger.error("this worker serves nothing: %s", error)
+        os._exit(1)
     except BaseException:
         # Celery would go on with a child that can do nothing; a fresh one may do better (or say the same again).
         _logger.exception("this process cannot start")

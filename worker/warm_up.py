@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import socket
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 
@@ -16,7 +16,6 @@ _KINDS = {
     Queue.LIGHT: (JobKind.IMPORT, JobKind.AUDIO),
 }
 _HEAVY = {Queue.TRAINING, Queue.GENERATION}
-_logger = logging.getLogger(__name__)
 
 
 def check_can_serve(queues: Sequence[Queue]) -> None:
@@ -34,14 +33,21 @@ def check_can_serve(queues: Sequence[Queue]) -> None:
 
 
 def warm_up(queues: Sequence[Queue], functions: Mapping[JobKind, str] = FUNCTIONS) -> str:
-    """Load the code of every kind of unit of `queues`, TensorFlow included; the device that they will use."""
+    """Load the code of every kind of unit of `queues`, TensorFlow included; the device that they will use.
+
+    Raises:
+        CadenzaError: some of it cannot be loaded here: the worker would fail every unit of that kind.
+    """
     for queue in queues:
         for kind in _KINDS[queue]:
             try:
                 function_of(kind, functions)
-            except (ImportError, LookupError) as error:
-                # The unit itself will fail with the same words, where a person sees them.
-                _logger.warning("units of kind %s cannot run here: %s", kind.value, error)
+            except Exception as error:
+                # Whatever a module raises when it is loaded, a broken library's own errors too.
+                raise CadenzaError(
+                    f"Jobs of kind {kind.value} cannot run here: {type(error).__name__}: {error}. Install Cadenza with "
+                    f"its requirements again on {socket.gethostname()}, or let this worker not serve {queue.value}."
+                ) from error
     if not _HEAVY & set(queues):
         return "CPU"
     from core.modeling.backend import device_kind, use_one_thread

@@ -126,7 +126,7 @@ def _records(database: Database) -> list[Finding]:
         return [
             Finding("tables", "problem", f"The rows cannot be read: {error}", "Restore a backup: 'cadenza restore'.")
         ]
-    findings = list(_versions(workers))
+    findings = [*_versions(workers), *_problems(workers)]
     for queue in Queue:
         waiting, serving = counts[queue].waiting, counts[queue].workers
         told = f"{waiting:,} waiting, {counts[queue].running:,} running, {serving} worker{'' if serving == 1 else 's'}"
@@ -153,3 +153,10 @@ def _versions(workers: list[Worker]) -> Iterator[Finding]:
         yield Finding(
             "versions", "problem", told, "Install the same version on every host, and start the workers again."
         )
+
+
+def _problems(workers: list[Worker]) -> Iterator[Finding]:
+    for each in workers:
+        if each.problem and each.state is WorkerState.STARTING:
+            mend = "Mend that, and start it again; it looks by itself every half minute."
+            yield Finding("workers", "problem", f"{each.name} serves nothing. {each.problem}", mend)

@@ -85,13 +85,20 @@ def _why_not_served(session: Session, job: Job) -> str:
     states = {worker.state for worker in serving if not worker.draining}
     if states & _WORKING:
         return ""
-    if WorkerState.STARTING in states:
-        return "its worker is loading"
+    loading = [worker for worker in serving if worker.state is WorkerState.STARTING and not worker.draining]
+    if loading:
+        return _why_loading(loading)
     if WorkerState.STOPPING in states:
         return f"the workers of the queue '{job.queue}' are stopping"
     if serving:
         return f"the workers of the queue '{job.queue}' are drained and take nothing new"
     return f"no worker serves the queue '{job.queue}'"
+
+
+def _why_loading(loading: list[Worker]) -> str:
+    if any(not worker.problem for worker in loading):
+        return "its worker is loading"
+    return f"the worker '{loading[0].name}' cannot load what it needs; the page of workers says why"
 
 
 def _why_held_back(session: Session, job: Job) -> str:

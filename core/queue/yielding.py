@@ -1,4 +1,6 @@
-"""Long trainings let others go first: one that has run for long is asked to stop once another owner has waited long.
+"""Long work lets others go first: what has run for long is asked to stop once another owner has waited long.
+
+Trainings do it on their queue, at a resume point, and evaluations on theirs, after a finished part.
 
 Who waits is judged by the observer's own monotonic clock, from the counter of owners' turns, as in `recovery`.
 """
@@ -54,11 +56,16 @@ class _Waiting:
 
 @dataclass(slots=True)
 class Yielding:
-    """Asks one training at a time to yield; `after_seconds` is the longest that others wait beside it, 0 for never."""
+    """Asks one unit of a queue at a time to yield; `after_seconds` is the longest that others wait beside it, 0 never.
+
+    `kind` is the kind of job that can: it goes on where it stopped, and loses little.
+    """
 
     database: Database
     after_seconds: float
     clock: Callable[[], float] = time.monotonic
+    queue: Queue = Queue.TRAINING
+    kind: JobKind = JobKind.TRAINING
     _looked_at: float = float("-inf")
     _waiting_since: dict[_Waiting, float] = field(default_factory=dict)
     _running_since: dict[tuple[int, int], float] = field(default_factory=dict)
@@ -70,8 +77,8 @@ class Yielding:
             return None
         self._looked_at = now
         with self.database.reading() as session:
-            running = _running(session)
-            waiting = _waiting(session) if running else []
+            running = self._running(session)
+            waiting = self._waiting(session) if running else []
         # An owner who was served meanwhile has another counter, and so begins to wait anew.
         self._waiting_since = {each: self._waiting_since.get(each, now) for each in waiting}
         self._running_since = {
@@ -81,7 +88,7 @@ class Yielding:
         return chosen.unit_id if chosen is not None and self._ask(chosen) else None
 
     def _choose(self, running: list[_Running], now: float) -> _Running | None:
-        """The training that has run longest while somebody else has waited too long for it."""
+        """The one that has run longest while somebody else has waited too long for it."""
         if any(each.asked for each in running):
             return None  # One is on its way already.
         starving = [each for each, since in self._waiting_since.items() if now - since >= self.after_seconds]
@@ -102,33 +109,29 @@ class Yielding:
                 .execution_options(synchronize_session=False)
             )
             if job_id is not None:
-                log(
-                    session, job_id, "The job of another has waited for long; this one yields at its next resume point."
-                )
+                log(session, job_id, "The job of another has waited for long; this one yields as soon as it can.")
                 announce(session, f"job:{job_id}")
         return job_id is not None
 
+    def _running(self, session: Session) -> list[_Running]:
+        rows = session.execute(
+            select(Unit.id, Unit.attempt, Unit.owner, Unit.priority, Unit.yield_requested)
+            .join(Job, Job.id == Unit.job_id)
+            .where(Unit.queue == self.queue, Unit.state == UnitState.RUNNING, Job.kind == self.kind)
+        )
+        return [_Running(*row) for row in rows]
 
-def _running(session: Session) -> list[_Running]:
-    rows = session.execute(
-        select(Unit.id, Unit.attempt, Unit.owner, Unit.priority, Unit.yield_requested)
-        .join(Job, Job.id == Unit.job_id)
-        .where(Unit.queue == Queue.TRAINING, Unit.state == UnitState.RUNNING, Job.kind == JobKind.TRAINING)
-    )
-    return [_Running(*row) for row in rows]
-
-
-def _waiting(session: Session) -> list[_Waiting]:
-    """Owners whose trainings could start if a worker were free; nobody, while one is free or the queue is paused."""
-    paused = session.scalar(select(QueueControl.paused).where(QueueControl.queue == Queue.TRAINING))
-    workers = session.scalars(select(Worker).where(Worker.state == WorkerState.READY, Worker.draining.is_(False)))
-    if paused or any(Queue.TRAINING.value in worker.queues for worker in workers):
-        return []
-    held_back = owners_held_back(session)
-    rows = session.execute(
-        select(Unit.owner, Unit.priority, OwnerTurn.served)
-        .distinct()
-        .outerjoin(OwnerTurn, (OwnerTurn.queue == Unit.queue) & (OwnerTurn.owner == Unit.owner))
-        .where(Unit.queue == Queue.TRAINING, Unit.state == UnitState.WAITING)
-    )
-    return [_Waiting(owner, priority, served or 0) for owner, priority, served in rows if owner not in held_back]
+    def _waiting(self, session: Session) -> list[_Waiting]:
+        """Owners whose jobs could start if a worker were free; nobody, while one is free or the queue is paused."""
+        paused = session.scalar(select(QueueControl.paused).where(QueueControl.queue == self.queue))
+        workers = session.scalars(select(Worker).where(Worker.state == WorkerState.READY, Worker.draining.is_(False)))
+        if paused or any(self.queue.value in worker.queues for worker in workers):
+            return []
+        held_back = owners_held_back(session)
+        rows = session.execute(
+            select(Unit.owner, Unit.priority, OwnerTurn.served)
+            .distinct()
+            .outerjoin(OwnerTurn, (OwnerTurn.queue == Unit.queue) & (OwnerTurn.owner == Unit.owner))
+            .where(Unit.queue == self.queue, Unit.state == UnitState.WAITING)
+        )
+        return [_Waiting(owner, priority, served or 0) for owner, priority, served in rows if owner not in held_back]

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, aliased
 from core.errors import CadenzaError, ConflictError, LimitError
 from core.models.base import utc_now
 from core.models.jobs import Job, JobState, Unit, UnitState
+from core.people.audit import record
 from core.queue.lifecycle import settle
 from core.records.database import Database
 from core.services.job_filters import JobFilter
@@ -24,10 +25,14 @@ _OPEN = (JobState.QUEUED, JobState.RUNNING)
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """Numbers of the new jobs, and a sentence for each job that could not be tried again."""
+    """Numbers of the new jobs, and a sentence for each job that could not be tried again.
+
+    `is_full` says that an owner has as much as is allowed, so that the rest was not tried.
+    """
 
     jobs: tuple[int, ...]
     refusals: tuple[str, ...]
+    is_full: bool = False
 
 
 def count_cancellable(session: Session, which: JobFilter) -> int:
@@ -83,16 +88,14 @@ def retry_jobs(database: Database, which: JobFilter, most: int) -> Retried:
     _refuse_more(len(ids), most, "tried again")
     jobs: list[int] = []
     refusals: list[str] = []
-    for job_id in ids:
-        try:
-            with database.transaction() as session:
-                jobs.append(retry_job(session, job_id).id)
-        except LimitError as error:
-            refusals.append(str(error))
-            break  # The others would be refused for the same reason.
-        except CadenzaError as error:
-            refusals.append(str(error))
-    return Retried(tuple(jobs), tuple(refusals))
+    for start in range(0, len(ids), _BATCH):
+        with database.transaction() as session:
+            part = _retry(session, ids[start : start + _BATCH])
+        jobs += part.jobs
+        refusals += part.refusals
+        if part.is_full:
+            break
+    return Retried(tuple(jobs), tuple(refusals), is_full=part.is_full) if ids else Retried((), ())
 
 
 def _cancellable(which: JobFilter) -> Select[Any]:
@@ -128,4 +131,45 @@ def _cancel(session: Session, ids: Sequence[int]) -> list[int]:
     )
     for job in jobs:
         settle(session, job)
+    if jobs:
+        _record(session, "job.cancel", [job.id for job in jobs])
     return [job.id for job in jobs]
+
+
+def _retry(session: Session, ids: Sequence[int]) -> Retried:
+    """Each behind a savepoint, so that one that is refused takes none of the others with it."""
+    tried: list[int] = []
+    jobs: list[int] = []
+    refusals: list[str] = []
+    is_full = False
+    for job_id in ids:
+        try:
+            with session.begin_nested():
+                jobs.append(retry_job(session, job_id).id)
+            tried.append(job_id)
+        except LimitError as error:
+            refusals.append(str(error))
+            is_full = True  # The others would be refused for the same reason.
+            break
+        except CadenzaError as error:
+            refusals.append(str(error))
+    if tried:
+        _record(session, "job.retry", tried, new_jobs=_in_words(jobs))
+    return Retried(tuple(jobs), tuple(refusals), is_full)
+
+
+def _record(session: Session, action: str, ids: Sequence[int], **more: Any) -> None:
+    """One entry of the audit log for the jobs of one transaction, which names them all."""
+    title = f"{len(ids)} jobs" if len(ids) > 1 else f"job {ids[0]}"
+    record(session, action, subject="job", title=title, count=len(ids), jobs=_in_words(ids), **more)
+
+
+def _in_words(ids: Sequence[int]) -> str:
+    """Numbers as short as they can be written: `3-7, 12`."""
+    runs: list[list[int]] = []
+    for number in sorted(ids):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(f"{first}-{last}" if last > first else str(first) for first, last in runs)

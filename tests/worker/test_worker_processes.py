@@ -9,11 +9,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core.models.jobs import Job, JobLog, JobState, Unit
+from core.models.jobs import Job, JobLog, JobState, Queue, Unit
 from core.models.workers import Worker, WorkerState
 from core.queue import control
+from core.queue.queues import choose_start, queue_controls, resume_queues
+from core.queue.waiting import why_waiting
 from core.records.database import Database
 from tests.tools.stopping import stopped
+from worker import health
 
 pytestmark = pytest.mark.slow
 
@@ -191,3 +194,52 @@ def test_valkey_killed_and_started_again(
     start_valkey(folder)
     until(lambda: job_of(late).state is JobState.SUCCEEDED)
     assert len(lines("ledger")) == 5
+
+
+@on_sqlite
+def test_a_worker_whose_tasks_cannot_be_loaded_takes_nothing_and_says_why(
+    database, start, submit, until, job_of, environment, quick, monkeypatch, capsys
+):
+    """Nor does it count as one that serves. Started again with its tasks, it works."""
+    environment["TEST_BROKEN_TASKS"] = "1"
+    broken = start("worker", "w")
+    job = submit()
+    until(lambda: (row := worker_row(database)) is not None and row.problem)
+    row = worker_row(database)
+    assert row.state is WorkerState.STARTING
+    assert "kind audio cannot run here: ModuleNotFoundError: No module named 'no_such_module'" in row.problem
+    with database.reading() as session:
+        assert why_waiting(session, session.get(Job, job.id)).startswith("the worker 'w' cannot load what it needs")
+    for name, value in quick.model_dump().items():
+        monkeypatch.setenv(f"CADENZA_{name.upper()}", str(value))
+    assert health.main([]) == 1
+    assert "no_such_module" in capsys.readouterr().err
+    broken.send_signal(signal.SIGTERM)
+    broken.wait(_SOON_SECONDS)
+    assert job_of(job).state is JobState.QUEUED
+    del environment["TEST_BROKEN_TASKS"]
+    start("worker", "w")
+    start("maintenance")
+    until(lambda: job_of(job).state is JobState.SUCCEEDED)
+    assert worker_row(database).problem == ""
+
+
+@on_sqlite
+def test_the_choice_for_restarts_holds_whatever_starts_the_parts(database, start, submit, until, job_of):
+    """A worker by itself, as Compose starts one; the next one finds the system running."""
+    with database.transaction() as session:
+        choose_start(session, list(Queue), "ada", paused=True)
+    start("maintenance")
+    start("worker", "w")
+    job = submit()
+    until(is_in(database, WorkerState.READY))
+    with database.reading() as session:
+        assert all(control.paused for control in queue_controls(session).values())
+    assert job_of(job).state is JobState.QUEUED
+    with database.transaction() as session:
+        resume_queues(session, list(Queue), "ada")
+    start("worker", "w2")
+    until(lambda: job_of(job).state is JobState.SUCCEEDED)
+    until(is_in(database, WorkerState.READY, "w2"))
+    with database.reading() as session:
+        assert not any(control.paused for control in queue_controls(session).values())

@@ -188,7 +188,7 @@ def print_workers(client: ApiClient, as_json: bool) -> None:
         return
     columns = {
         "worker": lambda item: item["name"],
-        "state": lambda item: f"{item['state']}, drained" if item["draining"] else item["state"],
+        "state": _state_of_worker,
         "queues": lambda item: ", ".join(item["queues"]),
         "host": lambda item: item["host"],
         "device": lambda item: item["device"],
@@ -196,6 +196,12 @@ def print_workers(client: ApiClient, as_json: bool) -> None:
         "seen": lambda item: moment(item["seen_at"]),
     }
     print_page(answer, columns, "No worker was ever here.")
+
+
+def _state_of_worker(item: dict[str, Any]) -> str:
+    if item["problem"] and item["state"] == "starting":
+        return f"serves nothing: {item['problem']}"
+    return f"{item['state']}, drained" if item["draining"] else str(item["state"])
 
 
 def _checked(queues: tuple[str, ...]) -> list[str]:

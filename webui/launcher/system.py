@@ -28,6 +28,7 @@ from core.models.workers import Worker, WorkerState
 from core.operations.upgrading import upgrade_with_copy
 from core.processes import end_lock_holders, lock_holder, take_lock
 from core.queue.queues import apply_start
+from core.queue.starting import beat
 from core.records.database import Database
 from core.settings import Settings
 from webui.launcher.parts import Part, parts_of, supervisor_config
@@ -172,6 +173,8 @@ def prepared_system(
         database = Database(settings.resolved_database_url)
         upgrade_with_copy(database, settings.data_dir.absolute() / "backups", tell)
         with database.transaction() as session:
+            # The parts that start now find this sign, and leave the queues as they are.
+            beat(session)
             if held_queues := apply_start(session, paused=paused):
                 tell(f"Paused as chosen: {', '.join(held_queues)}. `cadenza queue resume` lets them go on.")
         database.dispose()

@@ -105,3 +105,10 @@ def test_the_mail_server_is_tried(here: Settings, content: WebContent) -> None:
         assert "CADENZA_SMTP_" in about(examine(wrong), "e-mail", "problem")
         assert mailbox.arrived == []
     assert "cannot be used" in about(examine(asked), "e-mail", "problem")
+
+
+def test_a_worker_that_serves_nothing_is_named_with_its_reason(here: Settings, content: WebContent) -> None:
+    content.worker("all")
+    with content.database.transaction() as session:
+        session.execute(update(Worker).values(state="starting", problem="Jobs of kind audio cannot run here."))
+    assert "serves nothing. Jobs of kind audio" in about(examine(here), "workers", "problem")

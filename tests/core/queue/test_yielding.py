@@ -102,3 +102,33 @@ def test_nobody_yields_in_vain(here: Installation, reason: str):
     if reason == "never":
         here.observer.after_seconds = 0
     assert here.pass_by(1_000) == []
+
+
+def test_a_long_evaluation_lets_anothers_takes_go_first(database: Database):
+    """The same on the queue of generations; a generation itself is never asked, its tiles take turns anyway."""
+    now = [0.0]
+    observer = Yielding(database, 100.0, lambda: now[0], Queue.GENERATION, JobKind.EVALUATION)
+
+    def submit(owner: str, kind: JobKind) -> int:
+        with database.transaction() as session:
+            order = {"queue": Queue.GENERATION, "title": "t", "payloads": [{}], "request": {}}
+            return enqueue(session, kind=kind, owner=owner, **order).id
+
+    def asked() -> list[int | None]:
+        found = []
+        for _ in range(12):
+            now[0] += 25.0
+            found.append(observer.look())
+        return [unit for unit in found if unit is not None]
+
+    with database.transaction() as session:
+        session.merge(Worker(name="w", host="h", pid=1, queues=["generation"], state=WorkerState.BUSY))
+    submit("ann", JobKind.GENERATION)
+    with database.exclusive() as session:
+        assert claim(session, Queue.GENERATION, "w")
+    submit("ann", JobKind.EVALUATION)
+    with database.exclusive() as session:
+        evaluation = claim(session, Queue.GENERATION, "w2")
+    assert asked() == []
+    submit("bob", JobKind.GENERATION)
+    assert asked() == [evaluation.unit_id]

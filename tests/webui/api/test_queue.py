@@ -95,6 +95,9 @@ def test_many_jobs_are_cancelled_after_their_number_was_asked_for(api: Any, jobs
     assert api.post("/jobs/cancel", {"most": 100, "kind": "training"}, 200)["jobs"] == []
     assert sorted(api.post("/jobs/cancel", {"most": total, "owner": "local"}, 200)["jobs"]) == jobs
     assert {job["state"] for job in api.get("/jobs")["items"]} == {"cancelled"}
+    (entry,) = api.get("/audit", action="job.cancel")["items"]
+    assert (entry["actor"], entry["title"]) == ("ann", "4 jobs")
+    assert entry["detail"] == {"count": 4, "jobs": f"{jobs[0]}-{jobs[3]}"}
 
 
 def test_all_that_failed_is_tried_again_once(api: Any, content: WebContent, jobs: list[int]) -> None:
@@ -104,6 +107,9 @@ def test_all_that_failed_is_tried_again_once(api: Any, content: WebContent, jobs
     answer = api.post("/jobs/retry", {"most": 2}, 200)
     assert (len(answer["jobs"]), answer["refusals"]) == (2, [])
     assert [api.get(f"/jobs/{job}")["retry_of_id"] for job in answer["jobs"]] == jobs[1:3]
+    entry = api.get("/audit", action="job.retry")["items"][0]
+    new = f"{answer['jobs'][0]}-{answer['jobs'][1]}"
+    assert entry["detail"] == {"count": 2, "jobs": f"{jobs[1]}-{jobs[2]}", "new_jobs": new}
     assert api.post("/jobs/retry", {"most": 9}, 200)["jobs"] == []
 
 

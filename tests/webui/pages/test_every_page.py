@@ -93,7 +93,7 @@ def test_names_from_outside_are_never_markup(client: FlaskClient, everything: An
             Generation: ["name", "model_name", "primer_title"],
             Take: ["note"],
             Job: ["title", "phase", "error", "error_trace"],
-            Worker: ["name", "device"],
+            Worker: ["name", "device", "problem"],
         }.items():
             for row in session.query(table):
                 for column in columns:

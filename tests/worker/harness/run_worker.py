@@ -16,6 +16,8 @@ from worker.tasks import registry
 
 sys.path.insert(0, str(Path(__file__).parent))
 registry.FUNCTIONS.update({JobKind.IMPORT: "unit_functions:run", JobKind.AUDIO: "unit_functions:run"})
+if "TEST_BROKEN_TASKS" in os.environ:
+    registry.FUNCTIONS[JobKind.AUDIO] = "no_such_module:run"
 
 if __name__ == "__main__":
     from worker.__main__ import main

@@ -22,6 +22,7 @@ class WorkerOutput(ApiOutput):
     device: str
     version: str
     state: WorkerState
+    problem: str = Field(description="Why it serves nothing, while it is starting and cannot; else empty.")
     draining: bool
     unit_id: int | None
     units_done: int
