@@ -9,6 +9,26 @@ from core.fields import PersonSettings, setting
 LARGEST_SEED = 2**32 - 1
 
 
+def batch_setting(size: int) -> Any:
+    """The field of the batch, with a family's own default."""
+    return setting(size, "Batch", "Windows per step.", unit="windows", ge=1, le=4096)
+
+
+def window_setting(events: int) -> Any:
+    """The field of the window, with a family's own default."""
+    return setting(events, "Window", "Events per window.", unit="events", ge=8, le=8192)
+
+
+def learning_rate_setting(highest: float) -> Any:
+    """The field of the learning rate, with a family's own default."""
+    return setting(highest, "Learning rate", "Highest, after the warm-up.", advanced=True, gt=0, le=1)
+
+
+def warmup_setting(steps: int) -> Any:
+    """The field of the warm-up, with a family's own default."""
+    return setting(steps, "Warm-up", "Steps until the highest learning rate.", advanced=True, ge=0, le=1_000_000)
+
+
 class FamilySettings(PersonSettings):
     """What all families share. `family`, `encoding` and the words are fixed by the class.
 
@@ -34,13 +54,11 @@ class EventSettings(FamilySettings):
     encoding = "performance"
 
     steps: int = setting(2_000, "Steps", "Batches to train on.", ge=1, le=10_000_000)
-    batch_size: int = setting(16, "Batch", "Windows per step.", unit="windows", ge=1, le=4096)
-    window: int = setting(64, "Window", "Events per window.", unit="events", ge=8, le=8192)
+    batch_size: int = batch_setting(16)
+    window: int = window_setting(64)
     dropout: float = setting(0.0, "Dropout", "Share of values dropped in training.", ge=0, lt=0.9)
-    learning_rate: float = setting(0.01, "Learning rate", "Highest, after the warm-up.", advanced=True, gt=0, le=1)
-    warmup_steps: int = setting(
-        50, "Warm-up", "Steps until the highest learning rate.", advanced=True, ge=0, le=1_000_000
-    )
+    learning_rate: float = learning_rate_setting(0.01)
+    warmup_steps: int = warmup_setting(50)
     weight_decay: float = setting(0.01, "Weight decay", "Of AdamW.", advanced=True, ge=0, le=1)
     clip_norm: float = setting(
         1.0, "Gradient clip", "Largest norm of all gradients together.", advanced=True, gt=0, le=1000

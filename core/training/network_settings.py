@@ -7,11 +7,29 @@ from typing import Any, ClassVar, Self
 from pydantic import model_validator
 
 from core.fields import setting
-from core.training.event_settings import EventSettings
+from core.training.event_settings import (
+    EventSettings,
+    batch_setting,
+    learning_rate_setting,
+    warmup_setting,
+    window_setting,
+)
 
 
 class RecurrentSettings(EventSettings):
     """What the recurrent families share."""
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "Starter": {"embedding": 64, "units": 256, "layers": 1, "steps": 2_000, "evaluate_every": 250},
+        "Standard": {
+            "embedding": 128, "units": 512, "layers": 1, "steps": 6_000, "dropout": 0.1, "window": 256,
+            "batch_size": 32, "learning_rate": 0.003, "warmup_steps": 200,
+        },
+        "Large": {
+            "embedding": 256, "units": 1024, "layers": 2, "steps": 40_000, "dropout": 0.2, "window": 512,
+            "batch_size": 64, "learning_rate": 0.001, "warmup_steps": 1_000,
+        },
+    }  # fmt: skip
 
     embedding: int = setting(64, "Embedding", "Numbers that stand for one event.", ge=8, le=2048)
     units: int = setting(256, "Units", "Width of each layer.", ge=8, le=4096)
@@ -26,17 +44,6 @@ class LstmSettings(RecurrentSettings):
         "Reads and writes every key press, release, pause and loudness as an event, with an LSTM's memory of what came "
         "before. Choose it first: it is fast on a CPU and keeps time and dynamics."
     )
-    presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "Starter": {"embedding": 64, "units": 256, "layers": 1, "steps": 2_000, "evaluate_every": 250},
-        "Standard": {
-            "embedding": 128, "units": 512, "layers": 1, "steps": 6_000, "dropout": 0.1, "window": 256,
-            "batch_size": 32, "learning_rate": 0.003, "warmup_steps": 200,
-        },
-        "Large": {
-            "embedding": 256, "units": 1024, "layers": 2, "steps": 40_000, "dropout": 0.2, "window": 512,
-            "batch_size": 64, "learning_rate": 0.001, "warmup_steps": 1_000,
-        },
-    }  # fmt: skip
 
 
 class GruSettings(RecurrentSettings):
@@ -47,17 +54,6 @@ class GruSettings(RecurrentSettings):
         "A lighter recurrent network than the LSTM: three gates for four, one memory for two. Choose it when training "
         "or composing must take less time or memory and a slightly weaker sense of the far past does no harm."
     )
-    presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "Starter": {"embedding": 64, "units": 256, "layers": 1, "steps": 2_000, "evaluate_every": 250},
-        "Standard": {
-            "embedding": 128, "units": 512, "layers": 1, "steps": 6_000, "dropout": 0.1, "window": 256,
-            "batch_size": 32, "learning_rate": 0.003, "warmup_steps": 200,
-        },
-        "Large": {
-            "embedding": 256, "units": 1024, "layers": 2, "steps": 40_000, "dropout": 0.2, "window": 512,
-            "batch_size": 64, "learning_rate": 0.001, "warmup_steps": 1_000,
-        },
-    }  # fmt: skip
 
 
 class Conv1dSettings(EventSettings):
@@ -80,9 +76,9 @@ class Conv1dSettings(EventSettings):
         },
     }  # fmt: skip
 
-    learning_rate: float = setting(0.004, "Learning rate", "Highest, after the warm-up.", advanced=True, gt=0, le=1)
-    window: int = setting(128, "Window", "Events per window.", unit="events", ge=8, le=8192)
-    batch_size: int = setting(8, "Batch", "Windows per step.", unit="windows", ge=1, le=4096)
+    learning_rate: float = learning_rate_setting(0.004)
+    window: int = window_setting(128)
+    batch_size: int = batch_setting(8)
     units: int = setting(128, "Units", "Width of each layer.", ge=8, le=4096)
     layers: int = setting(4, "Layers", "Convolutions on top of each other.", ge=1, le=64)
     kernel: int = setting(9, "Kernel", "Events that each layer looks at, the latest included.", ge=2, le=64)
@@ -108,9 +104,9 @@ class WavenetSettings(EventSettings):
         },
     }  # fmt: skip
 
-    learning_rate: float = setting(0.004, "Learning rate", "Highest, after the warm-up.", advanced=True, gt=0, le=1)
-    window: int = setting(256, "Window", "Events per window.", unit="events", ge=8, le=8192)
-    batch_size: int = setting(4, "Batch", "Windows per step.", unit="windows", ge=1, le=4096)
+    learning_rate: float = learning_rate_setting(0.004)
+    window: int = window_setting(256)
+    batch_size: int = batch_setting(4)
     units: int = setting(112, "Units", "Channels of each layer.", ge=8, le=4096)
     layers: int = setting(8, "Layers", "Convolutions on top of each other.", ge=1, le=64)
     cycle: int = setting(8, "Cycle", "Layers over which the reach doubles before it begins again at 1.", ge=1, le=12)
@@ -137,12 +133,10 @@ class TransformerSettings(EventSettings):
         },
     }  # fmt: skip
 
-    learning_rate: float = setting(0.003, "Learning rate", "Highest, after the warm-up.", advanced=True, gt=0, le=1)
-    warmup_steps: int = setting(
-        100, "Warm-up", "Steps until the highest learning rate.", advanced=True, ge=0, le=1_000_000
-    )
-    window: int = setting(128, "Window", "Events per window.", unit="events", ge=8, le=8192)
-    batch_size: int = setting(8, "Batch", "Windows per step.", unit="windows", ge=1, le=4096)
+    learning_rate: float = learning_rate_setting(0.003)
+    warmup_steps: int = warmup_setting(100)
+    window: int = window_setting(128)
+    batch_size: int = batch_setting(8)
     units: int = setting(128, "Units", "Width of each layer.", ge=8, le=4096)
     layers: int = setting(3, "Layers", "Attention layers on top of each other.", ge=1, le=64)
     heads: int = setting(4, "Heads", "Attentions side by side in each layer.", ge=1, le=64)
