@@ -25,6 +25,7 @@ from core.queue.enqueue import enqueue
 from core.records.database import Database, announce
 from core.services.measuring import job_measuring
 from core.services.paging import Page, fetch_page, sort_column
+from core.services.rows import kept
 from core.services.uploads import may_use
 
 PIECE_ORDERS: dict[str, Any] = {
@@ -86,6 +87,21 @@ def get_dataset(session: Session, dataset_id: int) -> Dataset:
     dataset = session.scalar(statement)
     if dataset is None:
         raise NotFoundError(f"There is no dataset {dataset_id}.")
+    return dataset
+
+
+def ready_dataset(session: Session, dataset_id: int) -> Dataset:
+    """A dataset that something can be made from; it stays until the transaction ends.
+
+    Raises:
+        InputError: there is none of this number.
+        ConflictError: it is not imported yet.
+    """
+    dataset = kept(session, Dataset, dataset_id)
+    if dataset is None:
+        raise InputError.of("dataset_id", f"dataset_id: there is no dataset {dataset_id}; choose one from the list.")
+    if not dataset.ready:
+        raise ConflictError(f"The dataset {dataset.name!r} is not imported yet; wait until its import has finished.")
     return dataset
 
 

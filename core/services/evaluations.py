@@ -19,6 +19,7 @@ from core.models.jobs import JobKind, JobState, Queue
 from core.models.trainings import Model, Training
 from core.queue.enqueue import enqueue
 from core.records.database import Database, announce
+from core.services.datasets import ready_dataset
 from core.services.generations import get_generation, plan_generation
 from core.services.paging import Page, fetch_page
 from core.services.rows import kept, locked
@@ -208,11 +209,7 @@ def _dataset_for(session: Session, model: Model, dataset_id: int | None, split: 
                 "dataset_id", "dataset_id: a value is required; nobody here knows what this model was trained on."
             )
         dataset_id = own.id
-    dataset = kept(session, Dataset, dataset_id)
-    if dataset is None:
-        raise InputError.of("dataset_id", f"dataset_id: there is no dataset {dataset_id}; choose one from the list.")
-    if not dataset.ready:
-        raise ConflictError(f"The dataset {dataset.name!r} is not imported yet; wait until its import has finished.")
+    dataset = ready_dataset(session, dataset_id)
     if not _pieces_of(dataset, split):
         raise InputError.of("split", f"split: {dataset.name!r} has no {split} piece; choose the other split.")
     return dataset

@@ -8,15 +8,16 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from core.errors import ConflictError, InputError, NotFoundError
+from core.errors import InputError, NotFoundError
 from core.fields import PersonSettings
 from core.models.datasets import Dataset
 from core.models.jobs import JobKind, Queue
 from core.models.trainings import Training, TrainingPoint
 from core.queue.enqueue import enqueue
+from core.services.datasets import ready_dataset
 from core.services.estimates import training_work
 from core.services.paging import Page, fetch_page
-from core.services.rows import kept, storable
+from core.services.rows import storable
 from core.training.settings import FamilySettings, parse_training_settings
 
 LONGEST_NAME = 200
@@ -52,11 +53,7 @@ def create_training(
         ConflictError: the dataset is not imported yet.
     """
     settings = parse_training_settings(family, dict(values), preset)
-    dataset = kept(session, Dataset, dataset_id)
-    if dataset is None:
-        raise InputError.of("dataset_id", f"dataset_id: there is no dataset {dataset_id}; choose one from the list.")
-    if not dataset.ready:
-        raise ConflictError(f"The dataset {dataset.name!r} is not imported yet; wait until its import has finished.")
+    dataset = ready_dataset(session, dataset_id)
     _check_pieces(dataset, settings)
     title = check_name(name, f"{family} {preset or 'custom'} on {dataset.name}"[:LONGEST_NAME])
     training = Training(
