@@ -1,5 +1,12 @@
 # One image for each kind of part: `web` (small: pages, API, light work, maintenance), `cpu` and `gpu` (all of that and
 # TensorFlow). `docker compose build` makes what docker-compose.yml needs.
+FROM scratch AS source
+COPY pyproject.toml README.md /
+COPY core /core
+COPY migrations /migrations
+COPY webui /webui
+COPY worker /worker
+
 FROM python:3.12-slim AS base
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 \
     CADENZA_DATA_DIR=/data CADENZA_LOG_FORMAT=json
@@ -12,11 +19,7 @@ STOPSIGNAL SIGTERM
 
 FROM base AS web
 RUN pip install --require-hashes --requirement requirements/web.txt --requirement requirements/s3.txt
-COPY pyproject.toml README.md ./
-COPY core core
-COPY migrations migrations
-COPY webui webui
-COPY worker worker
+COPY --from=source / ./
 RUN pip install --no-deps --no-build-isolation .
 USER cadenza
 EXPOSE 8420
@@ -24,11 +27,7 @@ CMD ["cadenza", "web"]
 
 FROM base AS cpu
 RUN pip install --require-hashes --requirement requirements/cpu.txt --requirement requirements/s3.txt
-COPY pyproject.toml README.md ./
-COPY core core
-COPY migrations migrations
-COPY webui webui
-COPY worker worker
+COPY --from=source / ./
 RUN pip install --no-deps --no-build-isolation .
 USER cadenza
 CMD ["cadenza", "worker", "--queue", "training", "--queue", "generation"]
@@ -37,11 +36,7 @@ CMD ["cadenza", "worker", "--queue", "training", "--queue", "generation"]
 FROM base AS gpu
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 RUN pip install --require-hashes --requirement requirements/gpu.txt --requirement requirements/s3.txt
-COPY pyproject.toml README.md ./
-COPY core core
-COPY migrations migrations
-COPY webui webui
-COPY worker worker
+COPY --from=source / ./
 RUN pip install --no-deps --no-build-isolation .
 USER cadenza
 CMD ["cadenza", "worker", "--queue", "training", "--queue", "generation", "--gpus", "auto"]
