@@ -9,15 +9,10 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-import xmlrpc.client
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from pydantic import SecretStr
 from sqlalchemy import select
@@ -31,6 +26,7 @@ from core.queue.queues import apply_start
 from core.queue.starting import beat
 from core.records.database import Database
 from core.settings import Settings
+from webui.launcher.looking import PartStatus, answers, part_statuses
 from webui.launcher.parts import Part, parts_of, supervisor_config
 from webui.launcher.web import address_file
 
@@ -38,14 +34,6 @@ _STOP_SECONDS = 9.5
 _POLL_SECONDS = 0.1
 # What supervisor says before it has a log, such as why it cannot start.
 _COMPLAINTS = "supervisor-start.log"
-
-
-@dataclass(frozen=True, slots=True)
-class PartStatus:
-    """How a part stands, in supervisor's words ("RUNNING", "STARTING", "BACKOFF", ...); process 0 when none runs."""
-
-    state: str
-    pid: int
 
 
 class System:
@@ -89,17 +77,7 @@ class System:
 
     def status(self) -> dict[str, PartStatus]:
         """How each part stands; empty while the supervisor starts."""
-        from supervisor.xmlrpc import SupervisorTransport
-
-        transport = SupervisorTransport(None, None, f"unix://{_supervisor_socket(self.settings)}")
-        proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
-        try:
-            infos: Any = proxy.supervisor.getAllProcessInfo()
-        except (OSError, xmlrpc.client.Error):
-            return {}
-        finally:
-            transport.close()
-        return {info["name"]: PartStatus(info["statename"], info["pid"]) for info in infos}
+        return part_statuses(_supervisor_socket(self.settings))
 
     def missing(self, database: Database) -> list[str]:
         """Names of the parts that are not ready: a web server answers, a worker has loaded, others run."""
@@ -129,7 +107,7 @@ class System:
         if part.name not in status or status[part.name].state != "RUNNING":
             return False
         if part.name == "web":
-            return _answers(self.address)
+            return answers(self.address)
         return not part.worker or part.worker in loaded
 
     def _environment(self) -> dict[str, str]:
@@ -220,19 +198,6 @@ def _complaint(settings: Settings, sentence: str, parts: list[str]) -> str:
             if lines:
                 told.append("\n".join([f"The end of {log}:", *lines]))
     return "\n".join(told)
-
-
-def _answers(address: str) -> bool:
-    if not address:
-        return False
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(address, timeout=5):
-            return True
-    except urllib.error.HTTPError as error:
-        return error.code < 500
-    except OSError:
-        return False
 
 
 def _supervisor_socket(settings: Settings) -> Path:
