@@ -19,7 +19,7 @@ from webui.pages import (
     audit,
     datasets,
     evaluations,
-    generations,
+    generation_form,
     instruments,
     jobs,
     limits,
@@ -47,7 +47,7 @@ _PAGES = (
     models,
     evaluations,
     trainings,
-    generations,
+    generation_form,  # and generations: they share a blueprint
     takes,
     queue,
     placing,
