@@ -12,7 +12,8 @@ from core.modeling.checkpoints import Checkpoint
 from core.modeling.tutorial import HEADS, SCALE, tutorial_forward
 from core.music.notes import Notes
 from core.training.settings import TutorialSettings
-from core.training.tutorial_run import LOSS_WEIGHTS, spread, tutorial_losses, window_starts
+from core.training.tutorial_run import LOSS_WEIGHTS, tutorial_losses
+from core.training.tutorial_windows import spread, window_starts
 
 _ROWS = 512
 _MOST_WINDOWS = 65_536

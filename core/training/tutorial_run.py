@@ -10,19 +10,18 @@ from keras import ops
 from numpy.typing import NDArray
 
 from core.datasets.corpus import Corpus
-from core.encoding.tutorial import to_triples
 from core.errors import TrainingError
 from core.modeling.backend import Tensor, Tree, jit, scan, to_device, to_numpy, value_and_gradients
 from core.modeling.checkpoints import Checkpoint
 from core.modeling.initial import initial_weights
 from core.modeling.tutorial import HEADS, SCALE, tutorial_forward
-from core.music.notes import Notes
 from core.training.hooks import TrainingHooks, TrainingPoint, TrainingProgress, TrainingResult
 from core.training.loss import event_nats
 from core.training.optimizer import adam, bias_correction, zero_moments
 from core.training.pulse import Pulse, Speed
 from core.training.resume import Arrays, corpus_digest, read_resume, write_resume
 from core.training.settings import TutorialSettings
+from core.training.tutorial_windows import spread, window_starts
 
 LOSS_WEIGHTS = {"pitch": 0.05, "step": 1.0, "duration": 1.0}
 _SHUFFLE = 1
@@ -240,27 +239,6 @@ class TutorialTraining:
         }
         step = self._place["epoch"] * self._batches + self._place["batch"]
         return write_resume(self._settings, self._digest, self._place, trees), int(step)
-
-
-def window_starts(pieces: list[Notes], window: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """All pieces as triples `[notes, 3]` end to end, and the first row of every window with a note after it.
-
-    No window crosses from one piece into another.
-    """
-    triples = [to_triples(piece) for piece in pieces] or [np.zeros((0, 3), np.float32)]
-    offsets = np.cumsum([0, *(len(part) for part in triples)])
-    starts = [
-        np.arange(offset, offset + max(0, len(part) - window))
-        for offset, part in zip(offsets[:-1], triples, strict=False)
-    ]
-    return np.concatenate(triples), np.concatenate(starts or [np.zeros(0)]).astype(np.int64)
-
-
-def spread(starts: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """At most `most` of the starts, evenly spaced and always the same; all where there are no more."""
-    if starts.size <= most:
-        return starts
-    return starts[np.arange(most) * starts.size // most]
 
 
 def _host(tree: Tree) -> Arrays:

@@ -110,7 +110,7 @@ def article_heads(weights: dict[str, np.ndarray], windows: np.ndarray) -> dict[s
 
 def test_the_articles_loss_is_that_of_its_windows():
     from core.evaluation.tutorial_loss import tutorial_held_out
-    from core.training.tutorial_run import window_starts
+    from core.training.tutorial_windows import window_starts
 
     settings = TutorialSettings(window=6)
     tutorial = Checkpoint("tutorial", "tutorial", settings.model_dump(mode="json"), initial_weights(settings))

@@ -13,7 +13,7 @@ from core.music.notes import Notes
 from core.training.resume import corpus_digest, write_resume
 from core.training.run import TrainingInterrupted, train
 from core.training.settings import LstmSettings, TutorialSettings
-from core.training.tutorial_run import window_starts
+from core.training.tutorial_windows import window_starts
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,7 @@ from core.datasets.corpus import Corpus
 from core.encoding.performance import BEGIN, END, TIME_SHIFT, encode
 from core.music.notes import Notes
 from core.training.settings import LstmSettings
-from core.training.tutorial_run import spread
+from core.training.tutorial_windows import spread
 from core.training.windows import PADDING, EventWindows
 
 
