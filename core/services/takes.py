@@ -204,9 +204,14 @@ def request_audio(
     )
 
 
+_FORMULA_STARTS = frozenset(
+    "=+-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
+)
+
+
 def _plain(text: str) -> str:
     """Text that a spreadsheet does not run as a formula, its full-width forms included."""
-    return "'" + text if text.lstrip(" ")[:1] in set("=+-@\t\r\n＝＋－＠") else text  # noqa: RUF001  # they are meant
+    return "'" + text if text.lstrip(" ")[:1] in _FORMULA_STARTS else text
 
 
 def _locked_take(session: Session, take_id: int) -> Take:

@@ -231,8 +231,8 @@ def _open(context: UnitContext, dataset: Dataset, corpus: Any, told: Any) -> Ori
 
 def _piece_ids(context: UnitContext, dataset_id: int) -> dict[int, int]:
     with context.database.reading() as session:
-        rows = session.execute(select(Piece.index, Piece.id).where(Piece.dataset_id == dataset_id)).all()
-    return {index: number for index, number in rows}  # noqa: C416  # rows are no plain pairs to the type checker
+        rows = session.execute(select(Piece.index, Piece.id).where(Piece.dataset_id == dataset_id))
+        return dict(rows.tuples().all())
 
 
 def _store_passages(context: UnitContext, rows: list[SharedPassage]) -> None:
