@@ -46,6 +46,7 @@ def list_datasets(query_data: DatasetsQuery) -> DatasetListing:
 @api.post("/datasets")
 @api.input(ImportInput)
 @api.output(DatasetDetail, status_code=202)
+@api.doc(responses=[409])
 def create_dataset(json_data: ImportInput) -> tuple[DatasetDetail, int, dict[str, str]]:
     """Import a dataset: queue the job that reads its files."""
     with current_services().database.transaction() as session:

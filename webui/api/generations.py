@@ -71,6 +71,7 @@ def create_generation(json_data: GenerationInput) -> Created:
 @api.post("/generations/repeat")
 @file_input("file", "A MIDI file that Cadenza wrote.")
 @api.output(GenerationOutput, status_code=202)
+@api.doc(responses=[409])
 def repeat_generation() -> Created:
     """Repeat the take that an uploaded MIDI file describes: the same bytes once more."""
     services = current_services()

@@ -95,7 +95,7 @@ def get_take_notes(take_id: int) -> NotesOutput:
 @names_others
 @api.input(AudioInput)
 @api.output(AudioOutput, status_code=202, description="It is being rendered.")
-@api.doc(responses={200: "It is ready."})
+@api.doc(responses={200: "It is ready.", 409: "A limit is reached; the message says which."})
 def render_take(take_id: int, json_data: AudioInput) -> tuple[AudioOutput, int]:
     """Render a take as audio, unless it has been already."""
     services = current_services()
@@ -183,7 +183,7 @@ def branch_take(take_id: int, json_data: BranchInput) -> Created:
 @api.post("/takes/<number:take_id>/repeat")
 @names_others
 @api.output(GenerationOutput, status_code=202)
-@api.doc(responses=[422])
+@api.doc(responses=[409, 422])
 def repeat_take(take_id: int) -> Created:
     """Compose this take once more: the same bytes."""
     services = current_services()
