@@ -6,15 +6,17 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from apiflask import APIFlask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from core.models.generations import Generation
-from core.models.jobs import Job, JobKind, JobState, Queue
+from core.models.jobs import Job, JobKind, JobState, Queue, Unit
 from core.models.queues import PersonLimit
 from core.models.trainings import Training
 from core.queue.enqueue import enqueue
 from core.services.trainings import create_training
+from tests.tools.team import Team
 from tests.tools.web_content import WebContent
 
 JSON = {"Accept": "application/json"}
@@ -99,6 +101,32 @@ def test_times_are_told_once_some_jobs_were_measured(client: FlaskClient, conten
     assert " done in " not in client.get("/queue").text
     content.measured_job(Queue.GENERATION, JobKind.GENERATION, work=480.0, seconds=30.0)
     assert re.search(r"starts now, done in \d+ s to \d+ (s|min)", client.get("/queue").text)
+
+
+def test_a_wide_range_of_times_is_told_by_its_lower_end(client: FlaskClient, content: WebContent) -> None:
+    model = content.model()
+    content.worker("generation")
+    content.generation(model, made=0)
+    for seconds in (20.0, 9_000.0):
+        content.measured_job(Queue.GENERATION, JobKind.GENERATION, work=480.0, seconds=seconds)
+    assert re.search(r"done in at least \d+ (s|min)<", client.get("/queue").text)
+
+
+def test_an_administrator_steers_what_others_wait_for(app: APIFlask, content: WebContent, jobs: list[int]) -> None:
+    with content.database.transaction() as session:
+        for table in (Job, Unit):
+            session.execute(update(table).values(owner="max"))
+    team = Team(app)
+    team.turn_on()
+    page = team.browser("mia").get("/queue").text
+    assert f"Job {jobs[0]} · max" in page
+    assert f"/jobs/{jobs[0]}/" not in page.partition('id="waiting-generation"')[2]
+    administrator = team.browser("ada")
+    page = administrator.get("/queue").text
+    assert "data-grip" not in page
+    assert all(f'action="/jobs/{jobs[0]}/{what}"' in page for what in ("priority", "move", "pause", "cancel"))
+    administrator.post(f"/jobs/{jobs[2]}/priority", data={"priority": "high"})
+    assert shown(administrator)[0] == jobs[2]
 
 
 def test_a_worker_is_drained_by_a_button(client: FlaskClient, content: WebContent) -> None:
