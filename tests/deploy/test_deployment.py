@@ -259,7 +259,7 @@ def test_entry_points_start_as_written(
     }
 
     def start(name: str) -> subprocess.Popen[bytes]:
-        said = {key: str(value) for key, value in services[name].get("environment", {}).items()}
+        said = {key: _filled_in(str(value)) for key, value in services[name].get("environment", {}).items()}
         environment = {**os.environ, **said, **here, "CADENZA_DATA_DIR": str(tmp_path / name)}
         with (tmp_path / f"{name}.log").open("wb") as log:
             return subprocess.Popen(services[name]["command"], env=environment, stdout=log, stderr=log)
