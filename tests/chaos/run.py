@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections import Counter, deque
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 from sqlalchemy import select
 
 from core.models.jobs import Job, JobState
+from core.people.accounts import add_person, get_person
+from core.people.rights import Role
+from core.people.tokens import TokenSettings, create_token
 from tests.chaos.checks import Findings, References, check, settings_key
 from tests.chaos.faults import Event, Faults, schedule
 from tests.chaos.ledger import Ledger
@@ -88,7 +93,8 @@ def run(plan: Plan, folder: Path) -> Outcome:
         say("comparing everything")
         findings = check(place.database, place.store, ledger, references)
         ledger.close()
-        world.http.close()
+        for client in world.clients:
+            client.close()
         return Outcome(
             plan,
             done,
@@ -118,8 +124,29 @@ def _prepare(place: Place, ledger: Ledger, plan: Plan, folder: Path) -> tuple[Wo
     model = api.get(f"/trainings/{training['id']}")["model_id"]
     content_hash = str(api.get(f"/models/{model}")["content_hash"])
     api.http.close()
-    world = World(place.system.address, ledger, model, values, zip_of(pieces[:4]))
+    clients = _turn_accounts_on(place, plan.users)
+    world = World(clients, ledger, model, values, zip_of(pieces[:4]))
     return world, content_hash
+
+
+def _turn_accounts_on(place: Place, users: int) -> list[httpx.Client]:
+    """Clients of as many members, and of an administrator at the end, each with a token of their own."""
+    people = {"administrator": Role.ADMINISTRATOR} | {f"user-{number}": Role.MEMBER for number in range(users)}
+    clients = []
+    for name, role in people.items():
+        with place.database.transaction() as session:
+            add_person(session, name=name, role=role, password=secrets.token_urlsafe())
+            settings = TokenSettings(name="chaos", scope="write", days=7)
+            _, token = create_token(session, get_person(session, name), settings)
+        clients.append(
+            httpx.Client(
+                base_url=f"{place.system.address}/api/v1",
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=20.0,
+                trust_env=False,
+            )
+        )
+    return [*clients[1:], clients[0]]
 
 
 def _hurt(place: Place, world: World, plan: Plan) -> tuple[Counter[str], Counter[str]]:
@@ -166,16 +193,20 @@ def _drain(place: Place, world: World) -> None:
             jobs = {job.id: job for job in session.scalars(select(Job))}
         again = {job.retry_of_id for job in jobs.values()}
         still_open = [job for job in jobs.values() if job.state not in FINAL_STATES]
-        for job in still_open:
-            if job.paused:
-                world.http.post(f"/jobs/{job.id}/resume")
         failed = [
             request
             for request in world.ledger
             if request.job_id in jobs and jobs[request.job_id].state is JobState.FAILED and request.job_id not in again
         ]
-        for request in failed:
-            world.try_again(request)
+        try:
+            for job in still_open:
+                if job.paused:
+                    world.http.post(f"/jobs/{job.id}/resume")
+            for request in failed:
+                world.try_again(request)
+        except httpx.HTTPError as error:
+            # The last kill may have hit the web server, which is not back at once.
+            world.ledger.count(f"questions without an answer: {type(error).__name__}")
         # A request whose answer was lost is nobody's to try again: it may end in failure for a reason of its own.
         if not still_open and not failed:
             return
@@ -184,12 +215,11 @@ def _drain(place: Place, world: World) -> None:
 
 def _compose_again(place: Place, world: World, plan: Plan) -> dict[tuple[str, int], str]:
     """Every seed of every kind of request, composed in the calm."""
-    api = Api.at(place.system.address)
+    api = Api(place.system.address, world.http)
     found = {}
     for settings in SETTINGS.values():
         made = api.generate(world.model_id, f"0-{plan.last_seed}", **settings)
         api.succeeded(made["job"]["id"], 900)
         for seed, digest in api.digests(made["id"]).items():
             found[settings_key(settings), seed] = digest
-    api.http.close()
     return found

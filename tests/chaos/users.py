@@ -28,6 +28,7 @@ class User(threading.Thread):
         super().__init__(name=f"user {number}", daemon=True)
         self._number = number
         self._world = world
+        self._http = world.clients[number]
         self._last_seed = last_seed
         self._random = random.Random(f"{seed}-{number}")
         self._requests = 0
@@ -63,11 +64,11 @@ class User(threading.Thread):
             self._ask("audio", f"/takes/{take}/audio", {"format": self._random.choice(("wav", "mp3"))}, named=False)
         elif choice < 0.9:
             files = {"files": ("pieces.zip", self._world.pieces)}
-            sent = self._world.http.post("/uploads", files=files).raise_for_status().json()
+            sent = self._http.post("/uploads", files=files).raise_for_status().json()
             numbers = [upload["id"] for upload in sent["items"]]
             self._ask("dataset", "/datasets", {"source": "upload", "uploads": numbers})
         else:
-            self._world.http.get(self._random.choice(("/overview", "/jobs", "/generations"))).raise_for_status()
+            self._http.get(self._random.choice(("/overview", "/jobs", "/generations"))).raise_for_status()
             self._world.ledger.count("questions answered")
 
     def _ask(self, kind: str, path: str, values: dict[str, Any], named: bool = True) -> None:
@@ -75,7 +76,7 @@ class User(threading.Thread):
         label = f"{kind} {self._number}-{self._requests}"
         request = Request(label, kind, {**values, "path": path})
         self._world.ledger.write(request)
-        answer = self._world.http.post(path, json={**values, "name": label} if named else values)
+        answer = self._http.post(path, json={**values, "name": label} if named else values)
         if answer.status_code >= 500:
             # The failure of a part: whether it was kept is for the system to say at the end.
             raise httpx.HTTPError(f"{answer.status_code}")
@@ -94,7 +95,7 @@ class User(threading.Thread):
     def _look(self) -> None:
         """See what became of the own jobs; try failed ones again."""
         for request in list(self._open):
-            job = self._world.http.get(f"/jobs/{request.job_id}").raise_for_status().json()
+            job = self._http.get(f"/jobs/{request.job_id}").raise_for_status().json()
             if job["state"] not in FINAL_STATES:
                 continue
             if job["state"] == "failed" or (job["state"] == "cancelled" and request.ending != "cancel"):
@@ -102,7 +103,7 @@ class User(threading.Thread):
                 continue
             self._open.remove(request)
             if request.kind == "generation":
-                found = self._world.http.get(f"/generations/{request.subject_id}/takes", params={"per_page": 50})
+                found = self._http.get(f"/generations/{request.subject_id}/takes", params={"per_page": 50})
                 self._takes = [take["id"] for take in found.raise_for_status().json()["items"]] or self._takes
 
     def _change_mind(self) -> None:
@@ -111,18 +112,22 @@ class User(threading.Thread):
         if choice < 0.03 and request.kind == "generation":
             request.ending = "cancel"
             self._world.ledger.write(request)
-            self._world.http.post(f"/jobs/{request.job_id}/cancel")
+            self._http.post(f"/jobs/{request.job_id}/cancel")
         elif choice < 0.08:
-            self._world.http.post(f"/jobs/{request.job_id}/pause")
+            self._http.post(f"/jobs/{request.job_id}/pause")
             self._world.ended.wait(self._random.uniform(0.5, 3))
-            self._world.http.post(f"/jobs/{request.job_id}/resume")
+            self._http.post(f"/jobs/{request.job_id}/resume")
 
 
 class World:
-    """What all users share."""
+    """What all users share; each has a client with a token of their own."""
 
-    def __init__(self, address: str, ledger: Ledger, model_id: int, training: dict[str, Any], pieces: bytes) -> None:
-        self.http = httpx.Client(base_url=f"{address}/api/v1", timeout=20.0, trust_env=False)
+    def __init__(
+        self, clients: list[httpx.Client], ledger: Ledger, model_id: int, training: dict[str, Any], pieces: bytes
+    ) -> None:
+        self.clients = clients
+        # The last one is the administrator's, who may do everything for everybody.
+        self.http = clients[-1]
         self.ledger = ledger
         self.model_id = model_id
         self.training = training
