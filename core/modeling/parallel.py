@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import keras
 
-from core.modeling.backend import Tensor, Tree, jit, to_device, to_numpy
+from core.modeling.backend import Tensor, Tree, cpu_devices, jit, to_device, to_numpy
 
 Gradients = Callable[[Tree, Tree], tuple[Tensor, Tree]]
 """`(trees, data) -> (loss, gradients)`, the loss of one part of the batch already divided by what the whole counts."""
@@ -54,7 +54,7 @@ def training_devices(batch: int) -> Devices:
         import tensorflow as tf
 
         names = [device.name for device in tf.config.list_logical_devices("GPU")]
-        names = names or [device.name for device in tf.config.list_logical_devices("CPU")]
+        names = names or cpu_devices()
         kind = MirroredDevices
     count = max(number for number in range(1, len(names) + 1) if batch % number == 0)
     return OneDevice() if count == 1 else kind(names[:count])

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from core.modeling.backend import Tensor, Tree, jit, scan, select, to_device, to_numpy
+from core.modeling.backend import Tensor, Tree, copied, jit, on_core, scan, select, to_device, to_numpy
 from core.modeling.network import Network
 from core.modeling.packing import Packing
 from core.music.notes import Notes
@@ -65,7 +65,7 @@ class EventsProgram:
     ) -> list[ChunkLoop]:
         """Loops that continue the same primer with the same settings, each with rows of its own."""
         start = self._start(weights, settings, primer)
-        return [EventsLoop(self, weights, start, settings, primer, traced=traced) for _ in range(count)]
+        return [EventsLoop(self, weights, start, settings, primer, core, traced=traced) for core in range(count)]
 
     def unpack(self, carry: list[Tensor]) -> Tree:
         """What a packed carry holds."""
@@ -165,12 +165,15 @@ class EventsLoop:
         start: list[Tensor],
         settings: TakeSettings,
         primer: Notes | None,
+        core: int,
         *,
         traced: bool = False,
     ) -> None:
         self.rows, self.steps = program.rows, program.steps
         self._program = program
-        self._weights = weights
+        self._core = core
+        with on_core(core):
+            self._weights = copied(weights) if core else weights
         self._chunk = program.chunk(settings, traced=traced)
         self._start = self._carry = start
         begin = grammar_after(opening_events(primer, settings), 1)["time"][0] if settings.join_primer else 0
@@ -181,6 +184,12 @@ class EventsLoop:
         self, fresh: NDArray[np.bool_], temperatures: NDArray[np.float32], uniforms: NDArray[np.float32]
     ) -> ChunkOutput:
         """Some steps of every row."""
+        with on_core(self._core):
+            return self._run(fresh, temperatures, uniforms)
+
+    def _run(
+        self, fresh: NDArray[np.bool_], temperatures: NDArray[np.float32], uniforms: NDArray[np.float32]
+    ) -> ChunkOutput:
         if fresh.any():
             self._asked = to_device(self._program.asked.pack(asked_for(*self._settings, temperatures)))
             self._carry = self._program.restart(fresh, self._start, self._carry)

@@ -15,7 +15,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from core.encoding.tutorial import to_triples
-from core.modeling.backend import Tensor, Tree, jit, scan, select, to_device, to_numpy
+from core.modeling.backend import Tensor, Tree, copied, jit, on_core, scan, select, to_device, to_numpy
 from core.modeling.packing import Packing
 from core.modeling.recurrence import lstm_cell
 from core.modeling.shapes import TUTORIAL_UNITS
@@ -78,7 +78,7 @@ class TutorialProgram:
         assert primer is not None, "the caller looks"
         last = (to_triples(primer)[-self.window :] / SCALE).astype(np.float32)
         start = self._read(weights, last, Shaping.of(settings, primer).start(self.rows))
-        return [TutorialLoop(self, weights, start, settings, primer, traced=traced) for _ in range(count)]
+        return [TutorialLoop(self, weights, start, settings, primer, core, traced=traced) for core in range(count)]
 
     def unpack(self, carry: list[Tensor]) -> Tree:
         """What a packed carry holds."""
@@ -117,6 +117,13 @@ class TutorialProgram:
         product = ops.reshape(ops.matmul(flat, weights["recurrent"]), (self.rows, self.window, -1))
         return lstm_cell(product + inputs[:, None, :], c)
 
+    def _predict(self, weights: Tree, h: Tensor) -> Tensor:
+        """Pitch logits, step and duration `[rows, 130]` of the oldest windows' states `[rows, 128]`."""
+        if self.rows == 1:
+            # A product of a single row adds in another order than those of several do; the take's bits must not differ.
+            h = ops.repeat(h, 2, axis=0)
+        return (ops.matmul(h, weights["heads_kernel"]) + weights["heads_bias"])[: self.rows]
+
     def _select_rows(self, fresh: Tensor, start: list[Tensor], packed: list[Tensor]) -> list[Tensor]:
         """Rows that are `fresh` begin a take."""
         return self._carry.pack(select(fresh, self._carry.unpack(start), self._carry.unpack(packed)))
@@ -129,7 +136,7 @@ class TutorialProgram:
                 slot, carry = outer
                 h, c = self._advance(prepared, carry["note"], carry["h"], carry["c"])
                 oldest = (ops.arange(self.window, dtype="int32") == slot)[:, None]
-                heads = ops.matmul(ops.take(h, slot, axis=1), prepared["heads_kernel"]) + prepared["heads_bias"]
+                heads = self._predict(prepared, ops.take(h, slot, axis=1))
                 after, triple = _draw_note(heads, carry, uniform, wanted, truncated, shaped)
                 after.update(h=ops.where(oldest, 0.0, h), c=ops.where(oldest, 0.0, c))
                 # What a finished row draws is thrown away.
@@ -226,12 +233,15 @@ class TutorialLoop:
         start: list[Tensor],
         settings: TakeSettings,
         primer: Notes | None,
+        core: int,
         *,
         traced: bool = False,
     ) -> None:
         self.rows, self.steps = program.rows, program.steps
         self._program = program
-        self._weights = weights
+        self._core = core
+        with on_core(core):
+            self._weights = copied(weights) if core else weights
         self._chunk = program.chunk(settings, traced=traced)
         self._start = self._carry = start
         self._settings = settings, primer
@@ -241,6 +251,12 @@ class TutorialLoop:
         self, fresh: NDArray[np.bool_], temperatures: NDArray[np.float32], uniforms: NDArray[np.float32]
     ) -> ChunkOutput:
         """Some steps of every row."""
+        with on_core(self._core):
+            return self._run(fresh, temperatures, uniforms)
+
+    def _run(
+        self, fresh: NDArray[np.bool_], temperatures: NDArray[np.float32], uniforms: NDArray[np.float32]
+    ) -> ChunkOutput:
         if fresh.any():
             self._asked = to_device(self._program.asked.pack(asked_for(*self._settings, temperatures)))
             self._carry = self._program.restart(fresh, self._start, self._carry)
