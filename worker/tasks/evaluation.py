@@ -232,7 +232,7 @@ def _open(context: UnitContext, dataset: Dataset, corpus: Any, told: Any) -> Ori
 def _piece_ids(context: UnitContext, dataset_id: int) -> dict[int, int]:
     with context.database.reading() as session:
         rows = session.execute(select(Piece.index, Piece.id).where(Piece.dataset_id == dataset_id))
-        return dict(rows.tuples().all())
+        return {row[0]: row[1] for row in rows}
 
 
 def _store_passages(context: UnitContext, rows: list[SharedPassage]) -> None:
