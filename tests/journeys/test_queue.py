@@ -44,11 +44,12 @@ def test_waiting_jobs_are_moved_and_cancelled(page: Page, api: Api, model: dict[
 
     # The mouse: the last one is dragged to the top.
     grip = page.get_by_role("button", name="Move Fourth")
-    start, target = grip.bounding_box(), page.locator("#waiting-generation .waiting-job").first.bounding_box()
-    assert start is not None
-    assert target is not None
-    page.mouse.move(start["x"] + start["width"] / 2, start["y"] + start["height"] / 2)
+    grip.hover()
     page.mouse.down()
+    # From here the page stays as it is until the button is let go.
+    expect(page.locator("#waiting-generation [data-dragging]")).to_have_count(1)
+    target = page.locator("#waiting-generation .waiting-job").first.bounding_box()
+    assert target is not None
     page.mouse.move(target["x"] + 20, target["y"] + 30, steps=8)
     page.mouse.move(target["x"] + 20, target["y"] + 4, steps=3)
     page.mouse.up()
