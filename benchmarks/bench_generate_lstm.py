@@ -31,7 +31,10 @@ def main() -> None:
 
 def measure(options: Options) -> list[Row]:
     """One row for each number of sequences."""
+    from core.modeling.backend import use_one_thread
     from core.sampling.composer import Composer
+
+    use_one_thread()  # first of all, as in a worker
 
     # The state's product with the gates and the output's; the input's is looked up in a table.
     limit = matrix_flops() / (2 * UNITS * (4 * UNITS + SIZE))

@@ -28,7 +28,10 @@ def main() -> None:
 
 def measure(options: Options) -> list[Row]:
     """One row for each number of sequences."""
+    from core.modeling.backend import use_one_thread
     from core.sampling.composer import Composer
+
+    use_one_thread()  # first of all, as in a worker
 
     primer = read_midi(options.music.files(1)[0]).notes[:_WINDOW]
     # All open windows of a note: their states' products with the gates, and the heads of the oldest.

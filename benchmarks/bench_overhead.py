@@ -29,8 +29,10 @@ def main() -> None:
 
 def measure(options: Options) -> list[Row]:
     """One row: both in takes per second, the overhead in the notes."""
+    from core.modeling.backend import use_one_thread
     from core.sampling.composer import Composer
 
+    use_one_thread()  # first of all, as in a worker
     checkpoint = lstm_checkpoint(**_STARTER)
     composer = Composer(checkpoint)
     values = {"seeds": f"0-{_SEEDS - 1}", "length": _NOTES}

@@ -21,7 +21,7 @@ _WINDOW, _UNITS, _HEADS = 25, 128, 130
 
 def main() -> None:
     """Run it."""
-    run_program(measure, repeats=3)
+    run_program(measure, repeats=2)
 
 
 def measure(options: Options) -> list[Row]:
