@@ -15,7 +15,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
@@ -24,7 +24,7 @@ from core.settings import Settings
 from tests.tools.install_browser import find_browser
 
 WIDTHS = {"wide": 1280, "narrow": 390}
-THEMES = ("light", "dark")
+THEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
 _HEIGHT = 800
 _TALLEST = 9000
 START = ("/", "/api/v1/docs", "/no-such-page", "/account", "/evaluations", "/sign-in")
@@ -118,13 +118,13 @@ def _take(browser: Browser, folder: Path, address: str, name: str, kinds: dict[s
 
     for theme in THEMES:
         for words, width in WIDTHS.items():
-            context = browser.new_context(viewport={"width": width, "height": _HEIGHT}, color_scheme=theme)  # type: ignore[arg-type]  # it is one of the two
+            context = browser.new_context(viewport={"width": width, "height": _HEIGHT}, color_scheme=theme)
             context.on("console", said)
             _signed_in(context, address, name)
             page = context.new_page()
             for kind, path in kinds.items():
                 if kind == "sign-in":
-                    with browser.new_context(viewport={"width": width, "height": _HEIGHT}, color_scheme=theme) as other:  # type: ignore[arg-type]
+                    with browser.new_context(viewport={"width": width, "height": _HEIGHT}, color_scheme=theme) as other:
                         _picture(other.new_page(), address + path, folder / f"{kind}-{words}-{theme}.png")
                     continue
                 _picture(page, address + path, folder / f"{kind}-{words}-{theme}.png")
