@@ -71,7 +71,7 @@ class Courier:
             return 0
         of_owner: dict[tuple[str, str], list[Delivery]] = defaultdict(list)
         for each in taken:
-            # A test is a message of its own, and what failed alone is tried alone.
+            # A test is a message of its own.
             of_owner[each.owner, each.message_id if not each.content else ""].append(each)
         absent = _absent(self._database, taken)
         with self._database.reading() as session:
@@ -96,7 +96,10 @@ class Courier:
         try:
             with connected(self._settings) as server:
                 for receiver, deliveries in waiting:
-                    result = send(server, mail(deliveries, self._settings.smtp_from, receiver, base))
+                    try:
+                        result = send(server, mail(deliveries, self._settings.smtp_from, receiver, base))
+                    except ValueError as error:
+                        result = Result(error=f"Not sent: {error}", final=True)
                     for each in deliveries:
                         self._record(each, result)
                     done += 1

@@ -60,7 +60,11 @@ def detail(delivery: Delivery) -> str:
 
 
 def mail(deliveries: Sequence[Delivery], sender: str, receiver: str, base: str) -> EmailMessage:
-    """One e-mail about one or several ends of jobs of one person, oldest first."""
+    """One e-mail about one or several ends of jobs of one person, oldest first.
+
+    Raises:
+        ValueError: the sender or the receiver is no address of e-mails.
+    """
     message = EmailMessage()
     first = deliveries[0]
     failed = sum(1 for each in deliveries if each.event == FAILED)
@@ -68,7 +72,14 @@ def mail(deliveries: Sequence[Delivery], sender: str, receiver: str, base: str) 
     if len(deliveries) > 1:
         subject = f"{len(deliveries)} jobs have ended" + (f", {failed} of them failed" if failed else "")
     message["Subject"] = _line(f"[Cadenza] {subject}")[:_LONGEST_SUBJECT]
-    message["From"], message["To"] = sender, receiver
+    try:
+        message["From"], message["To"] = sender, receiver
+        named = [each.username and each.domain for each in message["To"].addresses]
+    except Exception as error:
+        # Python's parser of addresses raises whatever it stumbles over: ValueError, AttributeError, IndexError.
+        raise ValueError(f"{receiver[:80]!r} from {sender[:80]!r}: one of these is no e-mail address.") from error
+    if len(named) != 1 or not named[0]:
+        raise ValueError(f"{receiver[:80]!r} is no e-mail address.")
     message["Date"] = format_datetime(utc_now())
     message["Message-ID"] = f"<{first.message_id}@{sender.rpartition('@')[2].strip('> ') or 'cadenza'}>"
     message["Auto-Submitted"] = "auto-generated"

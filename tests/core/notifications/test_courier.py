@@ -266,6 +266,22 @@ def test_a_refused_receiver_fails_and_a_busy_server_is_tried_again(
     assert found["cid"].state is DeliveryState.SENT
 
 
+@pytest.mark.parametrize("address", ["ann@[", "=?utf-8?q?a=0Ab?=@example.org", ":@example.org", "a@."])
+def test_an_address_that_no_mail_can_carry_holds_nobody_up(
+    database: Database, settings: Settings, mailbox: Mailbox, end_job: Callable[..., int], choose: Callable[..., Any],
+    deliveries: Read, address: str,
+) -> None:  # fmt: skip
+    choose(email=True, email_address=address)
+    choose(owner="ben", email=True, email_address="ben@example.org")
+    for owner in ("ann", "ben"):
+        end_job(owner=owner)
+    with_mail(database, settings, mailbox).send_mails()
+    found = {each.owner: each for each in deliveries()}
+    assert found["ann"].state is DeliveryState.FAILED
+    assert "is no e-mail address" in found["ann"].error
+    assert found["ben"].state is DeliveryState.SENT
+
+
 def test_a_server_that_is_away_loses_nothing(
     database: Database, settings: Settings, end_job: Callable[..., int], choose: Callable[..., Any], deliveries: Read,
     make_due: Callable[[], None],
