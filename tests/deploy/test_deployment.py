@@ -142,6 +142,9 @@ def test_images_are_built_from_targets_that_exist(services: dict[str, Any]) -> N
     }
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert copied == allowed
+    # Every image gets the code, and installs it.
+    installed = re.findall(r"^COPY --from=source / \./\nRUN pip install .+ \.$", text, flags=re.MULTILINE)
+    assert len(installed) == len(targets[2:])
     assert all((ROOT / name).exists() for name in copied | set(re.findall(r"requirements/\w+\.txt", text)))
 
 
