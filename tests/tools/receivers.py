@@ -1,4 +1,4 @@
-"""A server that takes webhooks and remembers them, as a person's own would, and one that takes e-mails."""
+"""Servers that take webhooks and e-mails and remember them, as a person's own would."""
 
 from __future__ import annotations
 
@@ -61,10 +61,12 @@ def receive_hooks() -> Iterator[Hooks]:
     hooks.url = f"http://127.0.0.1:{server.server_port}/hook"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    yield hooks
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield hooks
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def is_signed(headers: dict[str, str], body: bytes, secret: str) -> bool:
@@ -127,8 +129,10 @@ def receive_mail(user: str = "", password: str = "", context: Any = None) -> Ite
     controller = _Controller(mailbox, **options)
     controller.start()
     mailbox.port = controller.server.sockets[0].getsockname()[1]
-    yield mailbox
-    controller.stop()
+    try:
+        yield mailbox
+    finally:
+        controller.stop()
 
 
 class _Controller(Controller):
