@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 from sqlalchemy.engine import make_url
 
@@ -31,7 +31,9 @@ def stopped(pid: int, database_url: str) -> Iterator[None]:
             os.kill(pid, signal.SIGSTOP)
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        # A worker that was silent for too long may have been ended and replaced.
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 def _can_be_written(database_url: str) -> bool:
