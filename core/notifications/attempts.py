@@ -19,7 +19,7 @@ from core.notifications.outbox import TEST
 from core.records.database import Database, announce
 
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (5, 60, 300, 1_800, 7_200, 18_000, 36_000))
-"""Between the attempts; after the last of them a delivery has failed, about 19 hours after the first."""
+"""Between the attempts; after the last of them a delivery has failed, about 18 hours after the first."""
 _TAKEN = timedelta(minutes=3)
 _LONGEST_ERROR = 300
 
