@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import urllib.error
 import urllib.request
 import xmlrpc.client
@@ -26,7 +27,7 @@ def part_statuses(socket: Path) -> dict[str, PartStatus]:
     proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
     try:
         infos: Any = proxy.supervisor.getAllProcessInfo()
-    except (OSError, xmlrpc.client.Error):
+    except (OSError, http.client.HTTPException, xmlrpc.client.Error):
         return {}
     finally:
         transport.close()
@@ -43,5 +44,5 @@ def answers(address: str) -> bool:
             return True
     except urllib.error.HTTPError as error:
         return error.code < 500
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return False
