@@ -57,8 +57,8 @@ class Worker(threading.Thread):
 
     def _next(self, held: Claim | None) -> Claim | None:
         with self._database.exclusive() as session:
-            ended = lifecycle.finish(session, held.unit_id, held.attempt, settle_after=False) if held else None
-            claimed = claim(session, Queue.GENERATION, self._presence.name, ended)
+            ended = lifecycle.finish_unsettled(session, held.unit_id, held.attempt) if held else None
+            claimed = claim(session, Queue.GENERATION, self._presence.name)
             if claimed is not None:
                 self._presence.show(session, WorkerState.BUSY, claimed.unit_id, done=1 if held else 0)
             if ended is not None:

@@ -13,7 +13,7 @@ from structlog.contextvars import bound_contextvars
 
 from core.artifacts import ArtifactStore
 from core.errors import CadenzaError, SupersededError
-from core.models.jobs import Job, JobKind
+from core.models.jobs import JobKind
 from core.models.workers import WorkerState
 from core.queue import lifecycle
 from core.queue.claim import Claim, claim, settle_after_claim
@@ -30,8 +30,8 @@ from worker.retries import is_transient, persist
 from worker.tasks.registry import FUNCTIONS, function_of
 from worker.unit_context import Interrupt, UnitContext, UnitInterrupted
 
-# Writes how a unit ended; gives the job, locked, where there is one.
-Outcome = Callable[[Session], Job | None]
+# Writes how a unit ended; gives the number of its job where that is still to be settled.
+Outcome = Callable[[Session], int | None]
 _logger = logging.getLogger(__name__)
 
 
@@ -97,18 +97,17 @@ class Runner:
 
         return persist(take, give_up=self._pulse.stopping.is_set)
 
-    def _claim(self, session: Session, idle: bool, done: int = 0, locked: Job | None = None) -> Claim | None:
+    def _claim(self, session: Session, idle: bool, done: int = 0) -> Claim | None:
         """The next unit of the first of the worker's queues that has one; shows the worker as busy or ready.
 
         Args:
             session: a session of `Database.exclusive()`.
             idle: whether the worker is shown as ready already.
             done: units that it has ended in this transaction.
-            locked: their job.
         """
         claimed = None
         if not self._pulse.stopping.is_set():
-            claims = (claim(session, queue, self._presence.name, locked) for queue in self._presence.queues)
+            claims = (claim(session, queue, self._presence.name) for queue in self._presence.queues)
             claimed = next((one for one in claims if one is not None), None)
         if claimed is not None:
             self._presence.show(session, WorkerState.BUSY, claimed.unit_id, done=done)
@@ -130,7 +129,7 @@ class Runner:
                 ended = outcome(session)
                 if self._on_gpu:
                     record_gpu_use(session, context.claim, context.elapsed_seconds)
-                claimed = self._claim(session, idle=False, done=1, locked=ended)
+                claimed = self._claim(session, idle=False, done=1)
                 if ended is not None:
                     settle_after_claim(session, ended, claimed)
                 return claimed
@@ -154,8 +153,8 @@ class Runner:
                 return None
             count(Ending.GIVEN_BACK)
             if interrupted.reason is Interrupt.YIELD:
-                return lambda session: yield_turn(session, unit_id, attempt)
-            return lambda session: lifecycle.release(session, unit_id, attempt)
+                return _settled(lambda session: yield_turn(session, unit_id, attempt))
+            return _settled(lambda session: lifecycle.release(session, unit_id, attempt))
         except SupersededError as error:
             _logger.warning("%s", error)
             count(Ending.LOST, "superseded")
@@ -164,20 +163,28 @@ class Runner:
             count(Ending.FAILED, type(error).__name__)
             return self._failure(context, error)
         count(Ending.DONE)
-        return lambda session: lifecycle.finish(session, unit_id, attempt, settle_after=False)
+        return lambda session: lifecycle.finish_unsettled(session, unit_id, attempt)
 
     def _failure(self, context: UnitContext, error: Exception) -> Outcome:
         trace = "".join(traceback.format_exception(error))
         _logger.error("unit %d of job %d: %s", context.unit_id, context.job_id, trace)
         if is_transient(error):
-            return lambda session: self._lose(session, context)
+            return _settled(lambda session: self._lose(session, context))
         sentence = _sentence_of(error)
-        return lambda session: lifecycle.fail(session, context.unit_id, context.attempt, sentence, trace)
+        return _settled(lambda session: lifecycle.fail(session, context.unit_id, context.attempt, sentence, trace))
 
-    def _lose(self, session: Session, context: UnitContext) -> Job:
+    def _lose(self, session: Session, context: UnitContext) -> None:
         job = lifecycle.lock_job_of(session, context.unit_id)
         lose(session, job, context.unit_id, context.attempt, self._settings.attempts_limit, count_gpu=False)
-        return job
+
+
+def _settled(write: Callable[[Session], object]) -> Outcome:
+    """An outcome that gives the job its state, too."""
+
+    def outcome(session: Session) -> None:
+        write(session)
+
+    return outcome
 
 
 def _sentence_of(error: Exception) -> str:

@@ -8,14 +8,15 @@ Owners at their limit are passed over, a paused queue gives nothing, and a drain
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select, text, update
+from sqlalchemy import Row, bindparam, func, text, update
 from sqlalchemy.orm import Session
 
 from core.models.base import Base, utc_now
-from core.models.jobs import Job, JobKind, JobState, Queue, Unit, UnitState
-from core.queue.lifecycle import finish, settle
+from core.models.jobs import Job, JobKind, JobState, Queue, Unit
+from core.queue.lifecycle import finish_unsettled, settle_ended
 from core.records.database import announce, topics_of
 
 
@@ -35,10 +36,8 @@ class Claim:
 
 
 # Each step of the recursion jumps to the next owner in the index ix_unit_claim, so that the cost grows with the number
-# of owners who wait and not with the number of their units. A row without a unit says that nobody of this priority may
-# be served now; no row, that nothing waits (or that the queue is paused, or the worker drained).
-_BEST_UNIT = text(
-    """
+# of owners who wait and not with the number of their units.
+_CHOICE = """
     WITH RECURSIVE
     top AS (
         SELECT priority FROM unit
@@ -83,12 +82,40 @@ _BEST_UNIT = text(
         WHERE queue = :queue AND state = 'waiting'
         AND priority = (SELECT priority FROM top) AND owner = (SELECT owner FROM next)
         ORDER BY position, id LIMIT 1
-    )
-    SELECT top.priority, best.id, best.job_id, best.owner,
+    ),
+    job_of_best AS (SELECT id, kind, title, state FROM job WHERE id = (SELECT job_id FROM best) {lock})
+"""
+# A row without a unit says that nobody of this priority may be served now; no row, that nothing waits (or that the
+# queue is paused, or the worker drained).
+_CHOSEN = """
+    SELECT top.priority, best.id, best.owner, job.id AS job_id, job.kind, job.title, job.state AS job_state,
         (SELECT served FROM next) = (SELECT max(served) FROM owner_turn WHERE queue = :queue) AS served_last
-    FROM top LEFT JOIN best ON TRUE
-    """
-)
+        {columns}
+    FROM top LEFT JOIN best ON TRUE LEFT JOIN job_of_best AS job ON TRUE
+"""
+_START = """
+    UPDATE unit SET state = 'running', attempt = attempt + 1, progressed = FALSE, yield_requested = FALSE,
+        worker = :worker, claimed_at = :now
+    WHERE id = {unit} AND state = 'waiting' RETURNING "index" AS number, attempt, payload
+"""
+_NOW = bindparam("now", type_=Unit.claimed_at.type)
+# PostgreSQL does all of it in one trip. The job's row is locked before the unit's everywhere, so that a cancel at the
+# same moment waits and cannot deadlock; a unit that was cancelled or deleted meanwhile gives no attempt.
+_TAKE = text(
+    "\n".join(
+        (
+            _CHOICE.format(lock="FOR UPDATE"),
+            ", started AS (",
+            _START.format(unit="(SELECT best.id FROM best, job_of_best)"),
+            ")",
+            _CHOSEN.format(columns=", started.*"),
+            "LEFT JOIN started ON TRUE",
+        )
+    )
+).bindparams(_NOW)
+# SQLite changes nothing inside a query, but there are no trips, and whoever may write holds the whole file.
+_CHOOSE = text(_CHOICE.format(lock="") + _CHOSEN.format(columns=""))
+_START_CHOSEN = text(_START.format(unit=":unit_id")).bindparams(_NOW).columns(payload=Unit.payload.type)
 # Above any priority that a job can have.
 _ANY_PRIORITY = 2**31 - 1
 
@@ -101,43 +128,34 @@ _COUNT_TURN = text(
     """
 )
 
-_LOCK_JOB = select(Job).where(Job.id == bindparam("job_id")).with_for_update().execution_options(populate_existing=True)
-
-_START_UNIT = (
-    update(Base.metadata.tables[Unit.__tablename__])
-    .where(Unit.id == bindparam("unit_id"), Unit.state == UnitState.WAITING)
-    .values(
-        state=UnitState.RUNNING,
-        attempt=Unit.attempt + 1,
-        progressed=False,
-        yield_requested=False,
-        worker=bindparam("by"),
-        claimed_at=bindparam("now"),
-    )
-    .returning(Unit.index, Unit.attempt, Unit.payload)
+_START_JOB = (
+    update(Base.metadata.tables[Job.__tablename__])
+    .where(Job.id == bindparam("of_job"))
+    .values(state=JobState.RUNNING, started_at=func.coalesce(Job.started_at, _NOW))
 )
 
 
-def claim(session: Session, queue: Queue, worker: str, locked: Job | None = None) -> Claim | None:
+def claim(session: Session, queue: Queue, worker: str) -> Claim | None:
     """Take the best waiting unit of `queue` for `worker`; None when none may start: a pause, a drained worker, limits.
 
     Args:
         session: a session of `Database.exclusive()`; counts of running units would be stale otherwise.
         queue: the queue to serve.
         worker: name of the worker that will run it.
-        locked: a job that this transaction has locked already, such as that of the unit which just ended.
     """
     connection = session.connection()
-    wanted: dict[str, Any] = {"queue": queue.value, "worker": worker, "below": _ANY_PRIORITY}
-    while (best := connection.execute(_BEST_UNIT, wanted).first()) is not None:
+    at_once = connection.dialect.name == "postgresql"
+    now = utc_now()
+    wanted: dict[str, Any] = {"queue": queue.value, "worker": worker, "below": _ANY_PRIORITY, "now": now}
+    while (best := connection.execute(_TAKE if at_once else _CHOOSE, wanted).first()) is not None:
         if best.id is None:  # all who wait at this priority have reached a limit: on with the next lower one
             wanted["below"] = best.priority
             continue
-        taken = _take(session, best, worker, locked)
-        if taken is not None:
-            if not best.served_last:  # whose turn was the last comes last already
-                count_turn(session, queue, best.owner)
-            return taken
+        unit = best if at_once else connection.execute(_START_CHOSEN, {**wanted, "unit_id": best.id}).one()
+        if unit.attempt is not None:
+            _begin(session, queue, best, now)
+            kind, title = JobKind(best.kind), best.title
+            return Claim(best.id, best.job_id, kind, queue, best.owner, title, unit.number, unit.attempt, unit.payload)
     return None
 
 
@@ -147,16 +165,16 @@ def finish_and_claim(session: Session, done: Claim, queue: Queue, worker: str) -
     Raises:
         SupersededError: the finished unit has moved on; nothing is claimed.
     """
-    job = finish(session, done.unit_id, done.attempt, settle_after=False)
-    claimed = claim(session, queue, worker, job)
-    settle_after_claim(session, job, claimed)
+    ended = finish_unsettled(session, done.unit_id, done.attempt)
+    claimed = claim(session, queue, worker)
+    settle_after_claim(session, ended, claimed)
     return claimed
 
 
-def settle_after_claim(session: Session, ended: Job, claimed: Claim | None) -> None:
-    """Give the locked job of a unit that ended its state; a job whose next unit was claimed just runs on."""
-    if claimed is None or claimed.job_id != ended.id:
-        settle(session, ended)
+def settle_after_claim(session: Session, ended: int, claimed: Claim | None) -> None:
+    """Settle the job of a unit that ended, by number; one whose next unit was claimed just runs on."""
+    if claimed is None or claimed.job_id != ended:
+        settle_ended(session, ended)
 
 
 def count_turn(session: Session, queue: Queue, owner: str) -> None:
@@ -164,19 +182,10 @@ def count_turn(session: Session, queue: Queue, owner: str) -> None:
     session.connection().execute(_COUNT_TURN, {"queue": queue.value, "owner": owner})
 
 
-def _take(session: Session, best: Row[Any], worker: str, locked: Job | None) -> Claim | None:
-    # The job's row comes before the unit's everywhere, so that a cancel at the same moment waits and cannot deadlock.
-    if locked is not None and locked.id == best.job_id:
-        job: Job | None = locked
-    else:
-        job = session.scalars(_LOCK_JOB, {"job_id": best.job_id}).one_or_none()
-    now = utc_now()
-    row = session.connection().execute(_START_UNIT, {"unit_id": best.id, "by": worker, "now": now}).first()
-    if row is None or job is None:  # cancelled or deleted at this very moment
-        return None
-    if job.state is not JobState.RUNNING:
-        job.state = JobState.RUNNING
-        job.started_at = job.started_at or now
-    announce(session, *topics_of(job.id))
-    index, attempt, payload = row
-    return Claim(best.id, job.id, job.kind, job.queue, best.owner, job.title, index, attempt, payload)
+def _begin(session: Session, queue: Queue, best: Row[Any], now: datetime) -> None:
+    """What follows from the start of a unit: its job runs, and its owner's turn has been."""
+    if best.job_state != JobState.RUNNING:
+        session.connection().execute(_START_JOB, {"of_job": best.job_id, "now": now})
+    if not best.served_last:  # whose turn was the last comes last already
+        count_turn(session, queue, best.owner)
+    announce(session, *topics_of(best.job_id))

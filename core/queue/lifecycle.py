@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, TypedDict
 
-from sqlalchemy import BindParameter, bindparam, exists, select, update
+from sqlalchemy import BindParameter, Row, bindparam, exists, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -21,23 +21,34 @@ from core.notifications.outbox import note_end
 from core.records.database import announce, topics_of
 
 _BY_ID: BindParameter[int] = bindparam("id")
-_STANDING = select(
-    *(
-        exists().where(Unit.job_id == _BY_ID, Unit.state.in_(states)).label(name)
-        for name, states in {
-            "running": (UnitState.RUNNING,),
-            "waiting": (UnitState.WAITING, UnitState.HELD),
-            "done": (UnitState.DONE,),
-            "failed": (UnitState.FAILED,),
-            "cancelled": (UnitState.CANCELLED,),
-        }.items()
-    )
-)
+_STANDING = [
+    exists().where(Unit.job_id == _BY_ID, Unit.state.in_(states)).label(name)
+    for name, states in {
+        "running": (UnitState.RUNNING,),
+        "waiting": (UnitState.WAITING, UnitState.HELD),
+        "done": (UnitState.DONE,),
+        "failed": (UnitState.FAILED,),
+        "cancelled": (UnitState.CANCELLED,),
+    }.items()
+]
+_STANDING_OF_JOB = select(*_STANDING)
+_JOB_AND_STANDING = select(Job, *_STANDING).where(Job.id == _BY_ID).execution_options(populate_existing=True)
 # Statements on the table itself: their unit is known by its number, so the mapped class would only add work.
 _WHILE_RUNNING = update(Base.metadata.tables[Unit.__tablename__]).where(
     Unit.id == bindparam("of_unit"), Unit.attempt == bindparam("of_attempt"), Unit.state == UnitState.RUNNING
 )
 _BEAT = _WHILE_RUNNING.values(beat=Unit.beat + 1).returning(Unit.id)
+# In one trip, and yet the job is locked before the unit: the condition on the unit needs the job's row.
+_OF_LOCKED_JOB = (
+    select(Job.id)
+    .where(Job.id == select(Unit.job_id).where(Unit.id == bindparam("of_unit")).scalar_subquery())
+    .with_for_update()
+)
+_FINISH = (
+    _WHILE_RUNNING.where(Unit.job_id == _OF_LOCKED_JOB.scalar_subquery())
+    .values(state=UnitState.DONE, finished_at=bindparam("now"))
+    .returning(Unit.job_id)
+)
 _LOCK_JOB = (
     select(Job)
     .where(Job.id == select(Unit.job_id).where(Unit.id == _BY_ID).scalar_subquery())
@@ -101,19 +112,34 @@ def mark_progressed(session: Session, unit_id: int, attempt: int) -> None:
     _change(session, unit_id, attempt, progressed=True, strikes=0)
 
 
-def finish(session: Session, unit_id: int, attempt: int, settle_after: bool = True) -> Job:
+def finish(session: Session, unit_id: int, attempt: int) -> Job:
     """The unit is done; the job has succeeded when all of its units are.
-
-    Args:
-        session: a session of `Database.transaction()`.
-        unit_id: the unit.
-        attempt: the attempt that ran it.
-        settle_after: whether the job gets its new state here; else by `core.queue.claim.settle_after_claim`.
 
     Raises:
         SupersededError: the unit has moved on.
     """
-    return _end(session, unit_id, attempt, UnitState.DONE, settle_after)
+    return settle_ended(session, finish_unsettled(session, unit_id, attempt))
+
+
+def finish_unsettled(session: Session, unit_id: int, attempt: int) -> int:
+    """The unit is done, and the job of this number, now locked, gets its state by `settle_ended` or by going on.
+
+    Raises:
+        SupersededError: the unit has moved on.
+    """
+    values = {"of_unit": unit_id, "of_attempt": attempt, "now": utc_now()}
+    job_id: int | None = session.connection().execute(_FINISH, values).scalar()
+    if job_id is None:
+        raise _superseded(unit_id, attempt)
+    return job_id
+
+
+def settle_ended(session: Session, job_id: int) -> Job:
+    """Give a job that `finish_unsettled` has locked the state that follows from its units."""
+    row = session.execute(_JOB_AND_STANDING, {"id": job_id}).one()
+    job: Job = row.Job
+    _settle(session, job, row)
+    return job
 
 
 def cancelled(session: Session, unit_id: int, attempt: int) -> Job:
@@ -122,7 +148,9 @@ def cancelled(session: Session, unit_id: int, attempt: int) -> Job:
     Raises:
         SupersededError: the unit has moved on.
     """
-    return _end(session, unit_id, attempt, UnitState.CANCELLED)
+    job = _end(session, unit_id, attempt, UnitState.CANCELLED)
+    settle(session, job)
+    return job
 
 
 def fail(session: Session, unit_id: int, attempt: int, sentence: str, trace: str = "") -> Job:
@@ -134,7 +162,7 @@ def fail(session: Session, unit_id: int, attempt: int, sentence: str, trace: str
     Raises:
         SupersededError: the unit has moved on.
     """
-    job = _end(session, unit_id, attempt, UnitState.FAILED, settle_after=False)
+    job = _end(session, unit_id, attempt, UnitState.FAILED)
     if not job.error:
         job.error, job.error_trace = sentence, trace
     cancel_waiting(session, job.id)
@@ -195,7 +223,10 @@ def cancel_waiting(session: Session, job_id: int) -> None:
 
 def settle(session: Session, job: Job) -> None:
     """Give a locked job the state that follows from its units, and announce it."""
-    units = session.connection().execute(_STANDING, {"id": job.id}).one()
+    _settle(session, job, session.connection().execute(_STANDING_OF_JOB, {"id": job.id}).one())
+
+
+def _settle(session: Session, job: Job, units: Row[*tuple[Any, ...]]) -> None:
     if units.running:
         job.state = JobState.RUNNING
     elif units.waiting:
@@ -218,11 +249,9 @@ def settle(session: Session, job: Job) -> None:
     announce(session, *topics_of(job.id))
 
 
-def _end(session: Session, unit_id: int, attempt: int, state: UnitState, settle_after: bool = True) -> Job:
+def _end(session: Session, unit_id: int, attempt: int, state: UnitState) -> Job:
     job = lock_job_of(session, unit_id)
     _change(session, unit_id, attempt, state=state, finished_at=utc_now())
-    if settle_after:
-        settle(session, job)
     return job
 
 
@@ -245,4 +274,6 @@ def _setting(*names: str) -> ReturningUpdate[int]:
 
 
 def _superseded(unit_id: int, attempt: int) -> SupersededError:
-    return SupersededError(f"Attempt {attempt} no longer runs unit {unit_id}: it was given to others or ended.")
+    return SupersededError(
+        f"Attempt {attempt} no longer runs unit {unit_id}: it was given to others, ended, or was deleted."
+    )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import Session, sessionmaker
@@ -93,7 +93,7 @@ class Database:
         """Like `transaction`, but only one at a time among all processes; SQLite's writers always are."""
         with self.transaction() as session:
             if not self.is_sqlite:
-                session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CLAIM_LOCK})
+                session.connection().exec_driver_sql(f"SELECT pg_advisory_xact_lock({_CLAIM_LOCK})")
             yield session
 
     def dispose(self) -> None:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from sqlalchemy import text, update
+from sqlalchemy import event, text, update
 
 from core.errors import ConflictError, SupersededError
 from core.models.jobs import Job, JobKind, JobState, OwnerTurn, Queue, Unit, UnitState
@@ -207,6 +207,29 @@ def test_cancelling_while_others_claim_neither_blocks_nor_doubles(database: Data
             assert job.state is (JobState.CANCELLED if UnitState.CANCELLED in states else JobState.SUCCEEDED)
 
 
+def test_a_claim_that_waited_for_a_cancel_takes_what_is_left(database: Database, submit):
+    """It has chosen the unit, and waits for its job: what it meets then is what counts."""
+    submit()
+    left = submit()
+    with ThreadPoolExecutor(1) as pool, database.transaction() as session:
+        cancel(session, left.id - 1)
+        claiming = pool.submit(take, database)
+        _await_lock(database)
+    claimed = claiming.result(60)
+    assert (claimed.job_id, claimed.attempt) == (left.id, 1)
+
+
+def test_from_the_end_of_a_unit_to_the_next_are_few_trips(database: Database, submit):
+    submit(units=3)
+    current = take(database)
+    said: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *told: said.append(told[2]))
+    with database.exclusive() as session:
+        assert finish_and_claim(session, current, Queue.LIGHT, "w") is not None
+    # The lock (which begins a transaction of SQLite's), the end, and the claim, which SQLite does in two.
+    assert len(said) == (4 if database.is_sqlite else 3), said
+
+
 # Twenty owners; the columns are those of one real unit.
 _HUNDRED_THOUSAND = text("""
     INSERT INTO unit (job_id, "index", queue, owner, priority, position, state, payload, attempt, strikes, progressed,
@@ -230,6 +253,17 @@ def test_a_claim_among_a_hundred_thousand_waiting_units_uses_the_index(database:
     assert len(set(owners)) == 21
     # Not a benchmark: sorting all rows takes over ten times as long as this. The middle one of 40 was not disturbed.
     assert statistics.median(map(float.__sub__, moments[1:], moments)) < 0.1
+
+
+def _await_lock(database: Database) -> None:
+    """Until somebody waits for a row's lock; SQLite's writers wait for the whole file, and cannot be asked."""
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    deadline = time.monotonic() + 60
+    while not database.is_sqlite:
+        with database.reading() as session:
+            if session.scalar(waiting):
+                return
+        assert time.monotonic() < deadline, "nobody waits"
 
 
 def _enqueue(session, owner: str, priority: int) -> Job:
