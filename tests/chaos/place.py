@@ -18,7 +18,7 @@ from core.artifacts import ArtifactStore
 from core.records.database import Database
 from core.settings import Settings
 from tests.chaos.servers import KeptServer, Network, SmallDisk, start_postgres, start_valkey
-from webui.launcher.system import System, prepared_system
+from webui.launcher.system import System, sole_system
 
 # On a busy machine TensorFlow takes its time.
 _READY_SECONDS = 900.0
@@ -87,7 +87,7 @@ def whole_place(kind: str, resume_point_seconds: float) -> Iterator[Place]:
         stack.callback(database.dispose)
         settings.data_dir.mkdir(parents=True)
         _await(database)
-        system = stack.enter_context(prepared_system(settings))
+        system = stack.enter_context(sole_system(settings))
         _add_second_generation_worker(system)
         system.start()
         place = Place(system, database, ArtifactStore.of(settings), servers, networks, disk)

@@ -27,7 +27,7 @@ from core.records import schema
 from core.records.database import Database
 from core.settings import Settings
 from tests.tools.web_content import WebContent
-from webui.launcher.web import address_file
+from webui.launcher.signs import address_file
 
 CHECKS = (
     "not_a_server_error",

@@ -38,12 +38,12 @@ def sentences() -> Iterator[None]:
 def up(paused: bool) -> None:
     """Start all parts on this machine, and keep them running until Ctrl-C."""
     from core.settings import Settings
-    from webui.launcher.system import prepared_system
+    from webui.launcher.system import sole_system
 
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: ended.set())
-    with sentences(), prepared_system(Settings(), tell=click.echo, paused=paused) as system:
+    with sentences(), sole_system(Settings(), tell=click.echo, paused=paused) as system:
         system.start()
         _watch(system, ended)
         click.echo("Stopping …")

@@ -13,10 +13,12 @@ import time
 from pathlib import Path
 
 from core.processes import end_with_parent, take_lock
+from webui.launcher.signs import wait_until_prepared
 
 # A page that is there within this many seconds is waited for, so that what loads for long does not make it later.
 _PAGE_SECONDS = 5.0
 _POLL_SECONDS = 0.05
+# The broker needs no tables, and the web server waits for them itself, once it has loaded.
 _FIRST = ("valkey", "web")
 
 
@@ -28,8 +30,10 @@ def main(name: str) -> None:
         sys.exit(f"the part {name} of this system runs already")
     os.chdir(os.environ["CADENZA_LAUNCHER_FOLDER"])  # where `up` was started: settings may hold relative paths
     commands = json.loads((run_dir / "parts.json").read_text())
-    if name not in _FIRST and "web" in commands:
-        _wait_for_page(run_dir / "address")
+    if name not in _FIRST:
+        wait_until_prepared()
+        if "web" in commands:
+            _wait_for_page(run_dir / "address")
     os.execv(commands[name][0], commands[name])
 
 

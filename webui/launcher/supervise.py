@@ -24,6 +24,7 @@ def main(config: str) -> None:
         from supervisor import supervisord
 
         survive_a_full_disk()
+        start_at_once()
         supervisord.main(["-c", config, "-n"])
 
 
@@ -44,6 +45,19 @@ def survive_a_full_disk() -> None:
     loggers.RotatingFileHandler.emit = emit_if_possible
     # It would tell of the failure on a stream that most often lies on the same disk.
     loggers.Handler.handleError = lambda _handler: None
+
+
+def start_at_once() -> None:
+    """Let supervisor start its programs right away; by itself it would wait for up to a second before it looks."""
+    from supervisor import poller
+
+    wait = poller.Poller.poll
+
+    def look(waiting: Any, _timeout: float) -> Any:
+        poller.Poller.poll = wait
+        return wait(waiting, 0)
+
+    poller.Poller.poll = look
 
 
 if __name__ == "__main__":

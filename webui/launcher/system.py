@@ -11,25 +11,23 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
-from sqlalchemy import select
 
 from core.errors import CadenzaError
-from core.models.base import utc_now
-from core.models.workers import Worker, WorkerState
-from core.operations.upgrading import upgrade_with_copy
 from core.processes import end_lock_holders, lock_holder, take_lock
-from core.queue.queues import apply_start
-from core.queue.starting import beat
-from core.records.database import Database
 from core.settings import Settings
 from webui.launcher.looking import PartStatus, answers, part_statuses
 from webui.launcher.parts import Part, parts_of, supervisor_config
-from webui.launcher.web import address_file
+from webui.launcher.signs import address_file, prepared_file
 
+if TYPE_CHECKING:
+    from core.records.database import Database
+
+Tell = Callable[[str], object]
 _STOP_SECONDS = 9.5
 _POLL_SECONDS = 0.1
 # What supervisor says before it has a log, such as why it cannot start.
@@ -37,13 +35,18 @@ _COMPLAINTS = "supervisor-start.log"
 
 
 class System:
-    """The parts of one installation on this machine. Made by `running_system`."""
+    """The parts of one installation on this machine. Made by `sole_system` and `running_system`."""
 
-    def __init__(self, settings: Settings, parts: list[Part]) -> None:
+    def __init__(
+        self, settings: Settings, parts: list[Part], tell: Tell = lambda _: None, *, paused: bool = False
+    ) -> None:
         self.settings = settings
         self.parts = parts
+        self._tell = tell
+        self._paused = paused
+        self._prepared = False
         self._supervisor: subprocess.Popen[bytes] | None = None
-        self._began: datetime = utc_now()
+        self._began: datetime = datetime.now(UTC)
 
     @property
     def address(self) -> str:
@@ -53,12 +56,30 @@ class System:
         return ""
 
     def start(self) -> None:
-        """Start the supervisor, which starts the parts; what an earlier system left behind is ended first."""
+        """Start the supervisor, which starts the parts; what an earlier system left behind is ended first.
+
+        The parts load while the tables are prepared here, and use them only after that.
+
+        Raises:
+            CadenzaError: the database is of a version that is not known.
+        """
+        self._start_supervisor()
+        if not self._prepared:
+            # Loading what follows takes as long as loading the web server, so that this may begin before.
+            from webui.launcher.preparing import prepare
+
+            prepare(self.settings, self._tell, paused=self._paused)
+            self._prepared = True
+            prepared_file(self.settings.run_dir).touch()
+
+    def _start_supervisor(self) -> None:
         run_dir = self.settings.run_dir
         end_lock_holders(run_dir / "parts", _STOP_SECONDS)
+        if not self._prepared:
+            prepared_file(run_dir).unlink(missing_ok=True)
         _write(run_dir / "parts.json", json.dumps({part.name: part.command for part in self.parts}))
         _write(run_dir / "supervisor.conf", supervisor_config(self.parts))
-        self._began = utc_now()
+        self._began = datetime.now(UTC)
         complaints = os.open(self.settings.log_dir / _COMPLAINTS, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         # A session of its own: Ctrl-C in the terminal reaches the launcher alone, which ends the rest in order.
         self._supervisor = subprocess.Popen(
@@ -81,6 +102,10 @@ class System:
 
     def missing(self, database: Database) -> list[str]:
         """Names of the parts that are not ready: a web server answers, a worker has loaded, others run."""
+        from sqlalchemy import select
+
+        from core.models.workers import Worker, WorkerState
+
         status = self.status()
         with database.reading() as session:
             loaded = set(
@@ -101,7 +126,8 @@ class System:
         end_lock_holders(self.settings.run_dir / "parts", 0)
         if self._supervisor is not None:
             self._supervisor.wait()
-        address_file(self.settings).unlink(missing_ok=True)
+        for sign in (address_file(self.settings), prepared_file(self.settings.run_dir)):
+            sign.unlink(missing_ok=True)
 
     def _is_ready(self, part: Part, status: dict[str, PartStatus], loaded: set[str]) -> bool:
         if part.name not in status or status[part.name].state != "RUNNING":
@@ -126,21 +152,19 @@ class System:
 
 
 @contextmanager
-def prepared_system(
-    settings: Settings, tell: Callable[[str], object] = lambda _: None, *, paused: bool = False
-) -> Iterator[System]:
-    """A system with a migrated database that only this process may start; stopped at the end.
+def sole_system(settings: Settings, tell: Tell = lambda _: None, *, paused: bool = False) -> Iterator[System]:
+    """A system that only this process may start; stopped at the end.
 
-    Tables of an older revision are upgraded, after a copy of their rows, and queues are paused where that was chosen
-    (with `paused` all of them); `tell` is called with a line about each.
+    Its first start upgrades tables of an older revision, after a copy of their rows, and pauses queues where that was
+    chosen (with `paused` all of them); `tell` is called with a line about each.
 
     Raises:
-        CadenzaError: another system runs on the same data, or the database is of a version that is not known.
+        CadenzaError: another system runs on the same data.
     """
     _make_folders(settings)
     lock = settings.run_dir / "up.lock"
     held = take_lock(lock)
-    system = System(settings, parts_of(settings))
+    system = System(settings, parts_of(settings), tell, paused=paused)
     if held is None:
         where = system.address or "an address that it has not told yet"
         raise CadenzaError(
@@ -148,19 +172,9 @@ def prepared_system(
             "Stop it first, or set CADENZA_DATA_DIR to another folder."
         )
     try:
-        database = Database(settings.resolved_database_url)
-        upgrade_with_copy(database, settings.data_dir.absolute() / "backups", tell)
-        with database.transaction() as session:
-            # The parts that start now find this sign, and leave the queues as they are.
-            beat(session)
-            if held_queues := apply_start(session, paused=paused):
-                tell(f"Paused as chosen: {', '.join(held_queues)}. `cadenza queue resume` lets them go on.")
-        database.dispose()
-        try:
-            yield system
-        finally:
-            system.stop()
+        yield system
     finally:
+        system.stop()
         os.close(held)
 
 
@@ -172,7 +186,9 @@ def running_system(settings: Settings, ready_seconds: float = 180.0) -> Iterator
         CadenzaError: another system runs on the same data, or a part did not get ready in time; the message tells the
             end of its log.
     """
-    with prepared_system(settings) as system:
+    from core.records.database import Database
+
+    with sole_system(settings) as system:
         system.start()
         database = Database(settings.resolved_database_url)
         try:

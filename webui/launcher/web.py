@@ -9,6 +9,7 @@ import shutil
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from core.records.database import Database
 from core.records.revisions import wait_until_current
 from core.settings import Settings
 from webui.launcher.patient_worker import PatientWorker
+from webui.launcher.signs import address_file, wait_until_prepared
 
 # Every open page that listens for changes holds a thread; threads are made only when needed.
 _THREADS = 400
@@ -30,11 +32,6 @@ _GRACE_SECONDS = 2
 _PORT_PATIENCE_SECONDS = 4.0
 # Bytes; a choice of a thousand takes is a long address. gunicorn answers longer ones with 414, and takes no more here.
 _LONGEST_REQUEST_LINE = 8190
-
-
-def address_file(settings: Settings) -> Path:
-    """The file that holds the address of the running web server."""
-    return settings.run_dir / "address"
 
 
 def serve(settings: Settings) -> None:
@@ -45,15 +42,19 @@ def serve(settings: Settings) -> None:
             revision.
     """
     configure_logging(settings, "web")
+    _share_metrics(settings)
+    # Loaded here, while the launcher prepares the tables, and once for all processes that serve.
+    from webui.app import create_app
+
+    wait_until_prepared()
     database = Database(settings.resolved_database_url)
     wait_until_current(database, settings.wait_for_tables_seconds, lambda line: sys.stderr.write(f"{line}\n"))
     database.dispose()
-    _share_metrics(settings)
     port = _choose_port(settings)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     # Whoever listens everywhere is reached from this machine by its own name.
     told = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104  # it is compared, not bound
-    _Server(settings, f"{host}:{port}", f"http://{told}:{port}").run()
+    _Server(lambda: create_app(settings), settings, f"{host}:{port}", f"http://{told}:{port}").run()
 
 
 class _RootLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
@@ -67,7 +68,8 @@ class _RootLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
 
 
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    def __init__(self, settings: Settings, bind: str, address: str) -> None:
+    def __init__(self, make_app: Callable[[], Any], settings: Settings, bind: str, address: str) -> None:
+        self._make_app = make_app
         self._settings = settings
         self._bind = bind
         self._address = address
@@ -95,9 +97,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        from webui.app import create_app
-
-        return create_app(self._settings)
+        return self._make_app()
 
     def _tell_address(self, _worker: object) -> None:
         # Told by the process that answers, once it has loaded: whoever reads it gets a page at once.

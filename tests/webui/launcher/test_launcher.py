@@ -18,6 +18,7 @@ import pytest
 from core.changes import redis_client
 from core.errors import CadenzaError
 from core.processes import lock_holder
+from core.records.database import Database
 from core.settings import Settings
 from webui.launcher import system as launcher
 from webui.launcher.parts import Part, parts_of, supervisor_config
@@ -88,7 +89,7 @@ def test_a_system_starts_heals_and_ends(light: Settings, no_orphans):
         time.sleep(1.1)  # what Valkey promises: at most the last second is lost
         for name in ("valkey", "web", "worker-light", "maintenance"):
             os.kill(before[name].pid, signal.SIGKILL)
-        database = launcher.Database(light.resolved_database_url)
+        database = Database(light.resolved_database_url)
         until(lambda: {n for n, p in system.status().items() if p.pid and p.pid != before[n].pid} == set(before))
         until(lambda: system.missing(database) == [])
         database.dispose()
@@ -186,9 +187,9 @@ def _enter_in_another_process(settings: Settings) -> None:
         "from pathlib import Path\n"
         "from core.settings import Settings\n"
         "from core.errors import CadenzaError\n"
-        "from webui.launcher.system import prepared_system\n"
+        "from webui.launcher.system import sole_system\n"
         "try:\n"
-        "    with prepared_system(Settings(data_dir=Path(sys.argv[1]), _env_file=None)):\n"
+        "    with sole_system(Settings(data_dir=Path(sys.argv[1]), _env_file=None)):\n"
         "        pass\n"
         "except CadenzaError as error:\n"
         "    print(error)\n"
