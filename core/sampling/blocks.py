@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -20,32 +20,47 @@ class CompositionInterrupted(CadenzaError):  # noqa: N818 - it is an order that 
 
 
 @dataclass(frozen=True, slots=True)
+class ChunkInput:
+    """What one run of the compiled loop needs.
+
+    Attributes:
+        staged: bool `[rows]`, whether a take waits behind the row's own; it begins as soon as that is done.
+        temperatures: float32 `[2, rows]`, of the take that a row is at, and of the one that waits behind it.
+        uniforms: float32 `[2, steps, rows]`, the next numbers of both.
+    """
+
+    staged: NDArray[np.bool_]
+    temperatures: NDArray[np.float32]
+    uniforms: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkOutput:
     """What one run of the compiled loop gives.
 
     Attributes:
-        values: `[steps, rows, ...]`, what each row drew.
-        counts: int32 `[rows]`, how many of a row's steps belong to its take.
-        done: bool `[rows]`, whether its take is complete.
+        values: `[steps, rows, ...]`, what each row drew in the steps that were run; fewer when all takes were done.
+        drew: bool `[steps, rows]`, whether it belongs to a take.
+        begun: int32 `[rows]`, the step with which the take that waited began; -1 where it waits still.
+        done: bool `[rows]`, whether the row's last take is complete.
         logits: float32 `[steps, rows, events]` when traced, else None.
     """
 
     values: NDArray[np.generic]
-    counts: NDArray[np.int32]
+    drew: NDArray[np.bool_]
+    begun: NDArray[np.int32]
     done: NDArray[np.bool_]
     logits: NDArray[np.float32] | None = None
 
 
 class ChunkLoop(Protocol):
-    """A compiled loop over one block, which keeps its rows' state on the device between calls."""
+    """A compiled loop over one block. Its rows' state stays on the device between calls; at first all are done."""
 
     rows: int
     steps: int
 
-    def run(
-        self, fresh: NDArray[np.bool_], temperatures: NDArray[np.float32], uniforms: NDArray[np.float32]
-    ) -> ChunkOutput:
-        """Some steps; rows that are `fresh` begin a take first. Uniforms are `[steps, rows]`."""
+    def run(self, wanted: ChunkInput) -> ChunkOutput:
+        """At most `steps` steps."""
 
     def state(self) -> list[NDArray[np.generic]]:
         """What the rows keep between calls; the first axis is the row."""
@@ -75,11 +90,11 @@ def run_blocks(
     Raises:
         CompositionInterrupted: `interrupted` said so.
     """
-    waiting = deque(range(len(requests)))
-    blocks = [_Block(loop, requests, waiting) for loop in loops]
+    waiting = deque(_Take(index, *request) for index, request in enumerate(requests))
+    blocks = [_Block(loop, waiting) for loop in loops]
     with ThreadPoolExecutor(len(blocks), thread_name_prefix="compose") as threads:
         stop = interrupted()
-        running = {threads.submit(block.run): block for block in blocks if not stop and block.fill()}
+        running = {threads.submit(block.run): block for block in blocks if not stop and block.stage()}
         while running:
             ready, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in ready:
@@ -87,56 +102,88 @@ def run_blocks(
                 finished = list(block.collect(future.result()))
                 stop = stop or interrupted()
                 # First of all, so that the device does not wait while takes are handed over.
-                if not stop and block.fill():
+                if not stop and block.stage():
                     running[threads.submit(block.run)] = block
-                for index, values, trace in finished:
-                    on_finished(index, values, trace)
+                for take in finished:
+                    on_finished(take.index, *take.whole())
         if stop:
             raise CompositionInterrupted("The composition was interrupted; the takes made so far are kept.")
 
 
+@dataclass(slots=True)
+class _Take:
+    """One request, and what was drawn for it so far."""
+
+    index: int
+    seed: int
+    temperature: float
+    steps: int = 0
+    parts: list[NDArray[np.generic]] = field(default_factory=list)
+    traces: list[NDArray[np.float32]] = field(default_factory=list)
+    uniforms: Uniforms = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.uniforms = Uniforms(self.seed)
+
+    def add(self, output: ChunkOutput, row: int, first: int, end: int) -> None:
+        """Take over what a row drew in some steps."""
+        count = int(output.drew[first:end, row].sum())
+        self.steps += count
+        self.uniforms.skip(count)
+        self.parts.append(output.values[first : first + count, row])
+        if output.logits is not None:
+            self.traces.append(output.logits[first : first + count, row])
+
+    def whole(self) -> tuple[NDArray[np.generic], NDArray[np.float32] | None]:
+        """All values, and all logits when traced."""
+        return np.concatenate(self.parts), np.concatenate(self.traces) if self.traces else None
+
+
 class _Block:
-    """The rows of one loop and the takes that they are at."""
+    """The rows of one loop, the takes that they are at and those that wait behind them."""
 
-    def __init__(self, loop: ChunkLoop, requests: Sequence[tuple[int, float]], waiting: deque[int]) -> None:
-        self._loop = loop
-        self._requests, self._waiting = requests, waiting
-        self._active: list[int | None] = [None] * loop.rows
-        self._generators: list[Uniforms | None] = [None] * loop.rows
-        self._parts: list[list[NDArray[np.generic]]] = [[] for _ in self._active]
-        self._traces: list[list[NDArray[np.float32]]] = [[] for _ in self._active]
-        self._temperatures = np.ones(loop.rows, np.float32)
-        self._fresh = np.zeros(loop.rows, bool)
+    def __init__(self, loop: ChunkLoop, waiting: deque[_Take]) -> None:
+        self._loop, self._waiting = loop, waiting
+        self._active: list[_Take | None] = [None] * loop.rows
+        self._staged: list[_Take | None] = [None] * loop.rows
 
-    def fill(self) -> bool:
-        """Give the free rows takes that wait; whether any row has one."""
-        self._fresh = np.zeros(self._loop.rows, bool)
-        for row, index in enumerate(self._active):
-            if index is None and self._waiting:
-                begun = self._waiting.popleft()
-                self._active[row] = begun
-                seed, self._temperatures[row] = self._requests[begun]
-                self._generators[row], self._fresh[row] = Uniforms(seed), True
-        return any(index is not None for index in self._active)
+    def stage(self) -> bool:
+        """Put takes that wait behind the rows, free ones and long ones first; whether any row has something to do."""
+        rows = sorted(range(self._loop.rows), key=lambda row: -(take.steps if (take := self._active[row]) else np.inf))
+        for row in rows[: len(self._waiting)]:
+            self._staged[row] = self._waiting.popleft()
+        return any(take is not None for take in (*self._active, *self._staged))
 
     def run(self) -> ChunkOutput:
         """One chunk; the only part that runs in another thread than the rest."""
-        uniforms = np.zeros((self._loop.steps, self._loop.rows), np.float32)
-        for row, generator in enumerate(self._generators):
-            if generator is not None:
-                uniforms[:, row] = generator.take(self._loop.steps)
-        return self._loop.run(self._fresh, self._temperatures.copy(), uniforms)
+        steps, rows = self._loop.steps, self._loop.rows
+        temperatures = np.ones((2, rows), np.float32)
+        uniforms = np.zeros((2, steps, rows), np.float32)
+        for turn, takes in enumerate((self._active, self._staged)):
+            for row, take in enumerate(takes):
+                if take is not None:
+                    temperatures[turn, row] = take.temperature
+                    uniforms[turn, :, row] = take.uniforms.ahead(steps)
+        return self._loop.run(ChunkInput(np.array([take is not None for take in self._staged]), temperatures, uniforms))
 
-    def collect(self, output: ChunkOutput) -> Iterator[tuple[int, NDArray[np.generic], NDArray[np.float32] | None]]:
-        """The takes that a chunk completed; their rows are free again."""
-        for row, index in enumerate(self._active):
-            if index is None:
-                continue
-            self._parts[row].append(output.values[: output.counts[row], row])
-            if output.logits is not None:
-                self._traces[row].append(output.logits[: output.counts[row], row])
-            if output.done[row]:
-                trace = np.concatenate(self._traces[row]) if self._traces[row] else None
-                values = np.concatenate(self._parts[row])
-                self._active[row], self._generators[row], self._parts[row], self._traces[row] = None, None, [], []
-                yield index, values, trace
+    def collect(self, output: ChunkOutput) -> Iterator[_Take]:
+        """The takes that a chunk completed. What has not begun waits again, for any block."""
+        end = len(output.values)
+        unused = []
+        for row, (active, staged, begun) in enumerate(
+            zip(self._active, self._staged, output.begun.tolist(), strict=True)
+        ):
+            if active is not None:
+                active.add(output, row, 0, end if begun < 0 else begun)
+                if begun >= 0 or output.done[row]:
+                    yield active
+                    self._active[row] = None
+            if staged is not None and begun >= 0:
+                staged.add(output, row, begun, end)
+                self._active[row] = None if output.done[row] else staged
+                if output.done[row]:
+                    yield staged
+            elif staged is not None:
+                unused.append(staged)
+            self._staged[row] = None
+        self._waiting.extendleft(sorted(unused, key=lambda take: -take.index))

@@ -14,11 +14,12 @@ from core.modeling.network import Network
 from core.modeling.packing import Packing
 from core.music.notes import Notes
 from core.sampling.assembling import opening_events
-from core.sampling.blocks import ChunkLoop, ChunkOutput
+from core.sampling.blocks import ChunkInput, ChunkLoop, ChunkOutput
 from core.sampling.choice import RULED_OUT, choose, truncate
 from core.sampling.grammar import Limits, advance, allowed_events, grammar_after, initial_grammar
 from core.sampling.settings import TakeSettings
 from core.sampling.shaping import Shaping, after_event, guide_events, rule_out_unlikely
+from core.sampling.turns import run_turns
 
 
 class EventsWeights:
@@ -50,9 +51,9 @@ class EventsProgram:
         self._weights = weights
         nothing = TakeSettings()
         self._carry = Packing(self._begin(opening_events(None, nothing), nothing, None))
-        self.asked = Packing(asked_for(nothing, Limits.of(nothing), None, np.ones(rows, np.float32)))
+        self.asked = Packing(asked_for(nothing, Limits.of(nothing), None))
         self._feed = jit(self._read)
-        self.restart = jit(self._select_rows)
+        self.idle = jit(self._all_done)
         kinds = product((False, True), repeat=3)
         self._chunks = {kind: jit(self._chunk_function(*kind)) for kind in kinds}
 
@@ -103,19 +104,22 @@ class EventsProgram:
         (_, state), _ = scan(step, (np.int32(0), carry["state"]), events)
         return self._carry.pack({**carry, "state": state})
 
-    def _select_rows(self, fresh: Tensor, start: list[Tensor], packed: list[Tensor]) -> list[Tensor]:
-        """Rows that are `fresh` begin a take."""
-        return self._carry.pack(select(fresh, self._carry.unpack(start), self._carry.unpack(packed)))
+    def _all_done(self, start: list[Tensor]) -> list[Tensor]:
+        """Rows that have no take yet."""
+        carry = self._carry.unpack(start)
+        return self._carry.pack({**carry, "grammar": {**carry["grammar"], "done": np.ones(self.rows, bool)}})
 
     def _chunk_function(self, truncated: bool, shaped: bool, traced: bool) -> Tree:
-        def chunk(weights: list[Tensor], packed: list[Tensor], asked: list[Tensor], uniforms: Tensor) -> Tree:
+        def chunk(
+            weights: list[Tensor], start: list[Tensor], packed: list[Tensor], asked: list[Tensor], *turns: Tensor
+        ) -> Tree:
             prepared, wanted = self._weights.unpack(weights), self.asked.unpack(asked)
             limits, draw = wanted["limits"], wanted["draw"]
 
-            def step(carry: Tree, uniform: Tensor) -> tuple[Tree, Tree]:
+            def step(carry: Tree, uniforms: Tensor, temperatures: Tensor) -> tuple[Tree, Tree]:
                 grammar = carry["grammar"]
                 logits, state = self._network.step(prepared, carry["event"], carry["state"])
-                scaled = logits / draw["temperature"][:, None]
+                scaled = logits / temperatures[:, None]
                 if shaped:
                     scaled = guide_events(scaled, carry["shape"], grammar, wanted["shape"])
                 scaled = ops.where(allowed_events(grammar, limits), scaled, RULED_OUT)
@@ -123,7 +127,7 @@ class EventsProgram:
                     scaled = rule_out_unlikely(scaled, wanted["shape"], RULED_OUT)
                 if truncated:
                     scaled = truncate(scaled, draw["top_k"], draw["top_p"])
-                event = choose(scaled, uniform)
+                event = choose(scaled, uniforms)
                 # What a finished row draws is thrown away.
                 drawn = ops.where(grammar["done"], -1, event)
                 after = {
@@ -134,22 +138,25 @@ class EventsProgram:
                 }
                 return after, (drawn, logits) if traced else (drawn,)
 
-            carry, outputs = scan(step, self._carry.unpack(packed), uniforms)
-            return self._carry.pack(carry), carry["grammar"]["done"], outputs
+            carry, results = run_turns(
+                step,
+                lambda carry: carry["grammar"]["done"],
+                self._carry.unpack(start),
+                self._carry.unpack(packed),
+                *turns,
+            )
+            return self._carry.pack(carry), carry["grammar"]["done"], results
 
         return chunk
 
 
-def asked_for(
-    settings: TakeSettings, limits: Limits, primer: Notes | None, temperatures: NDArray[np.float32]
-) -> dict[str, Tree]:
+def asked_for(settings: TakeSettings, limits: Limits, primer: Notes | None) -> dict[str, Tree]:
     """What a chunk needs to know of the takes' settings."""
     return {
         "limits": limits.tensors(),
         "draw": {
             "top_k": np.int32(settings.top_k),
             "top_p": np.float32(settings.top_p),
-            "temperature": temperatures,
         },
         "shape": Shaping.of(settings, primer).tensors(),
     }
@@ -175,28 +182,26 @@ class EventsLoop:
         with on_core(core):
             self._weights = copied(weights) if core else weights
         self._chunk = program.chunk(settings, traced=traced)
-        self._start = self._carry = start
+        self._start, self._carry = start, program.idle(start)
         begin = grammar_after(opening_events(primer, settings), 1)["time"][0] if settings.join_primer else 0
-        self._settings = settings, Limits.of(settings, int(begin)), primer
-        self._asked: list[Tensor] = []
+        asked = asked_for(settings, Limits.of(settings, int(begin)), primer)
+        self._asked = to_device(program.asked.pack(asked))
 
-    def run(
-        self, fresh: NDArray[np.bool_], temperatures: NDArray[np.float32], uniforms: NDArray[np.float32]
-    ) -> ChunkOutput:
+    def run(self, wanted: ChunkInput) -> ChunkOutput:
         """Some steps of every row."""
         with on_core(self._core):
-            return self._run(fresh, temperatures, uniforms)
-
-    def _run(
-        self, fresh: NDArray[np.bool_], temperatures: NDArray[np.float32], uniforms: NDArray[np.float32]
-    ) -> ChunkOutput:
-        if fresh.any():
-            self._asked = to_device(self._program.asked.pack(asked_for(*self._settings, temperatures)))
-            self._carry = self._program.restart(fresh, self._start, self._carry)
-        self._carry, done, drawn = self._chunk(self._weights, self._carry, self._asked, uniforms)
-        events = to_numpy(drawn[0])
-        logits = to_numpy(drawn[1]) if len(drawn) > 1 else None
-        return ChunkOutput(events, (events >= 0).sum(axis=0).astype(np.int32), to_numpy(done), logits)
+            self._carry, done, (ran, begun, drawn) = self._chunk(
+                self._weights,
+                self._start,
+                self._carry,
+                self._asked,
+                wanted.staged,
+                wanted.temperatures,
+                wanted.uniforms,
+            )
+            events = to_numpy(drawn[0])[: int(ran)]
+            logits = to_numpy(drawn[1])[: int(ran)] if len(drawn) > 1 else None
+            return ChunkOutput(events, events >= 0, to_numpy(begun), to_numpy(done), logits)
 
     def state(self) -> list[NDArray[np.generic]]:
         """What the rows keep between calls."""

@@ -14,7 +14,7 @@ from core.modeling.backend import Tensor, available_cores, device_kind
 from core.modeling.network import build_network
 from core.modeling.shapes import architecture
 from core.music.notes import Notes
-from core.sampling.blocks import ChunkLoop
+from core.sampling.blocks import ChunkInput, ChunkLoop
 from core.sampling.events_loop import EventsProgram, EventsWeights
 from core.sampling.settings import TakeSettings
 from core.sampling.tutorial_loop import TutorialProgram, prepare_tutorial
@@ -25,8 +25,9 @@ from core.training.settings import FamilySettings, TutorialSettings
 # row of `tutorial` is as many rows of its products as its window has notes.
 _EVENT_ROWS = {"cpu": (2, 8), "gpu": (256,)}
 _TUTORIAL_ROWS = {"cpu": (1, 2), "gpu": (64,)}
-# Long enough to hide what a call costs, short enough that rows whose takes are done do not idle for long.
-_EVENT_STEPS, _TUTORIAL_STEPS = 64, 100
+# Long enough to hide what a call costs, short enough that an interruption is soon seen and that few rows finish both
+# the take at hand and the one behind it.
+_EVENT_STEPS, _TUTORIAL_STEPS = 128, 500
 _MOST_KEPT = 6
 
 
@@ -111,10 +112,9 @@ class Programs:
             results = []
             for rows in (narrow, wide):
                 (loop,) = self._program(rows).loops(1, weights, settings, primer, traced=False)
-                uniforms = np.random.default_rng(0).random((loop.steps, narrow), np.float32)
-                output = loop.run(
-                    np.ones(rows, bool), np.ones(rows, np.float32), np.tile(uniforms, (1, -(-wide // narrow)))[:, :rows]
-                )
+                uniforms = np.random.default_rng(0).random((2, loop.steps, narrow), np.float32)
+                repeated = np.tile(uniforms, (1, 1, -(-wide // narrow)))[:, :, :rows]
+                output = loop.run(ChunkInput(np.ones(rows, bool), np.ones((2, rows), np.float32), repeated))
                 kept = [output.values.swapaxes(0, 1), *loop.state()]
                 results.append(b"".join(np.ascontiguousarray(values[:narrow]).tobytes() for values in kept))
             self._agreeing[key] = results[0] == results[1]

@@ -15,16 +15,17 @@ from keras import ops
 from numpy.typing import NDArray
 
 from core.encoding.tutorial import to_triples
-from core.modeling.backend import Tensor, Tree, copied, jit, on_core, scan, select, to_device, to_numpy
+from core.modeling.backend import Tensor, Tree, copied, jit, on_core, scan, to_device, to_numpy
 from core.modeling.packing import Packing
 from core.modeling.recurrence import lstm_cell
 from core.modeling.shapes import TUTORIAL_UNITS
 from core.modeling.tutorial import HEADS, SCALE
 from core.music.notes import PITCH_COUNT, Notes
-from core.sampling.blocks import ChunkLoop, ChunkOutput
+from core.sampling.blocks import ChunkInput, ChunkLoop, ChunkOutput
 from core.sampling.choice import RULED_OUT, choose, truncate
 from core.sampling.settings import TakeSettings
 from core.sampling.shaping import Shaping, after_note, after_time, guard_pitches, rule_out_unlikely, stretch_of
+from core.sampling.turns import run_turns
 
 _LONGEST_STEP_SECONDS = 10.0
 # Closer together than this a pitch cannot be struck twice.
@@ -54,16 +55,14 @@ def prepare_tutorial(weights: dict[str, NDArray[np.float32]]) -> list[Tensor]:
 class TutorialProgram:
     """The network's compiled functions for one block width; shared by all models with the same window."""
 
-    def __init__(self, window: int, rows: int, least_steps: int) -> None:
-        self.rows, self.window = rows, window
-        # A multiple of the window, so that in all rows, whenever they began, the same window is the oldest.
-        self.steps = -(-least_steps // window) * window
+    def __init__(self, window: int, rows: int, steps: int) -> None:
+        self.rows, self.steps, self.window = rows, steps, window
         states = np.zeros((rows, window, TUTORIAL_UNITS), np.float32)
         shape = Shaping.of(TakeSettings(), None).start(rows)
         self._carry = Packing(self._begin(states, np.zeros(3, np.float32), shape))
-        self.asked = Packing(asked_for(TakeSettings(), None, np.ones(rows, np.float32)))
+        self.asked = Packing(asked_for(TakeSettings(), None))
         self._read = jit(self._read_primer)
-        self.restart = jit(self._select_rows)
+        self.idle = jit(self._all_done)
         kinds = product((False, True), repeat=3)
         self._chunks = {kind: jit(self._chunk_function(*kind)) for kind in kinds}
 
@@ -88,6 +87,7 @@ class TutorialProgram:
         return {
             "h": states,
             "c": states,
+            "oldest": np.zeros(self.rows, np.int32),
             "note": ops.cast(ops.broadcast_to(note, (self.rows, 3)), "float32"),
             "notes": np.zeros(self.rows, np.int32),
             "seconds": np.zeros(self.rows, np.float32),
@@ -124,34 +124,44 @@ class TutorialProgram:
             h = ops.repeat(h, 2, axis=0)
         return (ops.matmul(h, weights["heads_kernel"]) + weights["heads_bias"])[: self.rows]
 
-    def _select_rows(self, fresh: Tensor, start: list[Tensor], packed: list[Tensor]) -> list[Tensor]:
-        """Rows that are `fresh` begin a take."""
-        return self._carry.pack(select(fresh, self._carry.unpack(start), self._carry.unpack(packed)))
+    def _all_done(self, start: list[Tensor]) -> list[Tensor]:
+        """Rows that have no take yet."""
+        return self._carry.pack({**self._carry.unpack(start), "done": np.ones(self.rows, bool)})
 
     def _chunk_function(self, truncated: bool, shaped: bool, traced: bool) -> Tree:
-        def chunk(weights: list[Tensor], packed: list[Tensor], asked: list[Tensor], uniforms: Tensor) -> Tree:
+        windows = ops.arange(self.window, dtype="int32")
+        firsts = ops.arange(self.rows, dtype="int32") * self.window
+
+        def chunk(
+            weights: list[Tensor], start: list[Tensor], packed: list[Tensor], asked: list[Tensor], *turns: Tensor
+        ) -> Tree:
             prepared, wanted = _WEIGHTS.unpack(weights), self.asked.unpack(asked)
 
-            def step(outer: Tree, uniform: Tensor) -> tuple[Tree, Tree]:
-                slot, carry = outer
+            def step(carry: Tree, uniforms: Tensor, temperatures: Tensor) -> tuple[Tree, Tree]:
                 h, c = self._advance(prepared, carry["note"], carry["h"], carry["c"])
-                oldest = (ops.arange(self.window, dtype="int32") == slot)[:, None]
-                heads = self._predict(prepared, ops.take(h, slot, axis=1))
-                after, triple = _draw_note(heads, carry, uniform, wanted, truncated, shaped)
-                after.update(h=ops.where(oldest, 0.0, h), c=ops.where(oldest, 0.0, c))
+                complete = ops.take(ops.reshape(h, (-1, TUTORIAL_UNITS)), firsts + carry["oldest"], axis=0)
+                heads = self._predict(prepared, complete)
+                after, triple = _draw_note(heads, carry, uniforms, temperatures, wanted, truncated, shaped)
+                # The window that has predicted is empty again, and the one that was opened after it is the oldest.
+                emptied = (windows == carry["oldest"][:, None])[..., None]
+                after.update(
+                    h=ops.where(emptied, 0.0, h),
+                    c=ops.where(emptied, 0.0, c),
+                    oldest=(carry["oldest"] + 1) % self.window,
+                )
                 # What a finished row draws is thrown away.
                 drawn = ops.where(carry["done"][:, None], -1.0, triple)
-                return ((slot + 1) % self.window, after), (drawn, heads[:, :PITCH_COUNT]) if traced else (drawn,)
+                return after, (drawn, heads[:, :PITCH_COUNT]) if traced else (drawn,)
 
-            (_, carry), outputs = scan(step, (np.int32(0), self._carry.unpack(packed)), uniforms)
-            return self._carry.pack(carry), carry["done"], outputs
+            carry, results = run_turns(
+                step, lambda carry: carry["done"], self._carry.unpack(start), self._carry.unpack(packed), *turns
+            )
+            return self._carry.pack(carry), carry["done"], results
 
         return chunk
 
 
-def asked_for(
-    settings: TakeSettings, primer: Notes | None, temperatures: NDArray[np.float32]
-) -> dict[str, dict[str, Tensor]]:
+def asked_for(settings: TakeSettings, primer: Notes | None) -> dict[str, dict[str, Tensor]]:
     """What a chunk needs to know of the takes' settings."""
     if settings.length_unit == "notes":
         notes, seconds, step = int(settings.length), np.inf, _LONGEST_STEP_SECONDS
@@ -170,14 +180,19 @@ def asked_for(
         "draw": {
             "top_k": np.int32(settings.top_k),
             "top_p": np.float32(settings.top_p),
-            "temperature": temperatures,
         },
         "shape": Shaping.of(settings, primer).tensors(),
     }
 
 
 def _draw_note(
-    heads: Tensor, carry: Tree, uniform: Tensor, wanted: Tree, truncated: bool, shaped: bool
+    heads: Tensor,
+    carry: Tree,
+    uniforms: Tensor,
+    temperatures: Tensor,
+    wanted: Tree,
+    truncated: bool,
+    shaped: bool,
 ) -> tuple[Tree, Tensor]:
     """The next note of each row: pitch drawn, step and duration as predicted, kept within their limits.
 
@@ -195,7 +210,7 @@ def _draw_note(
     taken = (carry["seconds"] + step)[:, None] - carry["struck"] < _LEAST_GAP_SECONDS
     crowded = ops.all(taken | outside, axis=-1)
     step = ops.where(crowded, _LEAST_GAP_SECONDS, step)
-    logits = heads[:, :PITCH_COUNT] / draw["temperature"][:, None]
+    logits = heads[:, :PITCH_COUNT] / temperatures[:, None]
     if shaped:
         logits = guard_pitches(logits, carry["shape"], wanted["shape"])
     logits = ops.where(outside | (taken & ~crowded[:, None]), RULED_OUT, logits)
@@ -203,7 +218,7 @@ def _draw_note(
         logits = rule_out_unlikely(logits, wanted["shape"], RULED_OUT)
     if truncated:
         logits = truncate(logits, draw["top_k"], draw["top_p"])
-    pitch = choose(logits, uniform)
+    pitch = choose(logits, uniforms)
     seconds = carry["seconds"] + step
     chosen = pitches == pitch[:, None]
     notes = carry["notes"] + 1
@@ -243,27 +258,24 @@ class TutorialLoop:
         with on_core(core):
             self._weights = copied(weights) if core else weights
         self._chunk = program.chunk(settings, traced=traced)
-        self._start = self._carry = start
-        self._settings = settings, primer
-        self._asked: list[Tensor] = []
+        self._start, self._carry = start, program.idle(start)
+        self._asked = to_device(program.asked.pack(asked_for(settings, primer)))
 
-    def run(
-        self, fresh: NDArray[np.bool_], temperatures: NDArray[np.float32], uniforms: NDArray[np.float32]
-    ) -> ChunkOutput:
+    def run(self, wanted: ChunkInput) -> ChunkOutput:
         """Some steps of every row."""
         with on_core(self._core):
-            return self._run(fresh, temperatures, uniforms)
-
-    def _run(
-        self, fresh: NDArray[np.bool_], temperatures: NDArray[np.float32], uniforms: NDArray[np.float32]
-    ) -> ChunkOutput:
-        if fresh.any():
-            self._asked = to_device(self._program.asked.pack(asked_for(*self._settings, temperatures)))
-            self._carry = self._program.restart(fresh, self._start, self._carry)
-        self._carry, done, drawn = self._chunk(self._weights, self._carry, self._asked, uniforms)
-        triples = to_numpy(drawn[0])
-        logits = to_numpy(drawn[1]) if len(drawn) > 1 else None
-        return ChunkOutput(triples, (triples[..., 0] >= 0).sum(axis=0).astype(np.int32), to_numpy(done), logits)
+            self._carry, done, (ran, begun, drawn) = self._chunk(
+                self._weights,
+                self._start,
+                self._carry,
+                self._asked,
+                wanted.staged,
+                wanted.temperatures,
+                wanted.uniforms,
+            )
+            triples = to_numpy(drawn[0])[: int(ran)]
+            logits = to_numpy(drawn[1])[: int(ran)] if len(drawn) > 1 else None
+            return ChunkOutput(triples, triples[..., 0] >= 0, to_numpy(begun), to_numpy(done), logits)
 
     def state(self) -> list[NDArray[np.generic]]:
         """What the rows keep between calls."""

@@ -87,7 +87,7 @@ def test_tutorial_predicts_as_keras_predict_on_the_same_windows(tutorial_checkpo
     settings = tutorial_checkpoint.family_settings
     assert isinstance(settings, TutorialSettings)
     model = build_keras_model(settings, tutorial_checkpoint.weights)
-    program = TutorialProgram(settings.window, rows=2, least_steps=50)
+    program = TutorialProgram(settings.window, rows=2, steps=50)
     loops = program.loops(
         1, prepare_tutorial(tutorial_checkpoint.weights), TakeSettings(length=70), primer, traced=True
     )
