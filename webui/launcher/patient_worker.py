@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 
 from gunicorn.workers.gthread import ThreadWorker
 
+from core.processes import end_with_parent
+
 # Slower than this nobody sends who wants an answer.
 _SLOWEST_BYTES_PER_SECOND = 16 * 1024
 _LOOK_SECONDS = 0.5
@@ -29,6 +31,11 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         self._deadlines: dict[Any, float] = {}
         threading.Thread(target=self._watch, name="slow-requests", daemon=True).start()
         super().init_process()
+
+    def init_signals(self) -> None:
+        """End with the parent, however that ends: an orphan would hold the port, and the next server need another."""
+        super().init_signals()
+        end_with_parent()
 
     def handle(self, conn: Any) -> Any:
         """Read and answer one request; its head must come in time."""

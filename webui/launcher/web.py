@@ -29,7 +29,7 @@ from webui.launcher.signs import address_file, wait_until_prepared
 # Every open page that listens for changes holds a thread; threads are made only when needed.
 _THREADS = 400
 _GRACE_SECONDS = 2
-_PORT_PATIENCE_SECONDS = 4.0
+_PORT_PATIENCE_SECONDS = 8.0
 # Bytes; a choice of a thousand takes is a long address. gunicorn answers longer ones with 414, and takes no more here.
 _LONGEST_REQUEST_LINE = 8190
 
