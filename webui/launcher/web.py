@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import random
 import shutil
 import socket
 import sys
@@ -30,6 +31,7 @@ from webui.launcher.signs import address_file, wait_until_prepared
 _THREADS = 400
 _GRACE_SECONDS = 2
 _PORT_PATIENCE_SECONDS = 8.0
+_OWN_PORTS = range(20_000, 32_000)
 # Bytes; a choice of a thousand takes is a long address. gunicorn answers longer ones with 414, and takes no more here.
 _LONGEST_REQUEST_LINE = 8190
 
@@ -140,10 +142,19 @@ def _choose_port(settings: Settings) -> int:
         if time.monotonic() > deadline:
             break
         time.sleep(0.1)
-    with _socket_of(settings.host) as free:
-        free.bind((settings.host, 0))
-        port: int = free.getsockname()[1]
-        return port
+    return _any_free_port(settings.host)
+
+
+def _any_free_port(host: str) -> int:
+    # Not one of those that systems give to outgoing connections (from 32768 on Linux, from 49152 elsewhere): such a
+    # connection could take it while a killed server is on its way back, even one that looks for that very server.
+    for port in random.sample(_OWN_PORTS, 100):
+        if _is_free(host, port):
+            return port
+    with _socket_of(host) as free:
+        free.bind((host, 0))
+        chosen: int = free.getsockname()[1]
+        return chosen
 
 
 def _is_free(host: str, port: int) -> bool:
