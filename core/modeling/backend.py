@@ -40,6 +40,19 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
     return compiled
 
 
+def side_by_side(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Trace a pure function that calls `jit` functions; those that do not need each other's results run at once.
+
+    For small products, which the threads of a CPU cannot share: each core has a function of its own instead.
+    """
+    if keras.backend.backend() == "jax":
+        return jit(function)
+    import tensorflow as tf
+
+    traced: Callable[..., Any] = tf.function(function, autograph=False)
+    return traced
+
+
 def custom_gradient(function: Operation) -> Operation:
     """Decorate a function that returns `(result, gradient function)`, as `keras.ops.custom_gradient` does."""
     decorated: Operation = keras.ops.custom_gradient(function)
