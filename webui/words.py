@@ -55,6 +55,8 @@ def duration(seconds: float | None) -> str:
         return NOTHING
     # Clocks of several machines may differ: what began before it was asked for took no time.
     seconds = max(seconds, 0.0)
+    if 0 < seconds < 0.05:
+        return "under 0.1 s"
     if seconds < 10:
         return f"{seconds:.1f}".removesuffix(".0") + " s"
     whole = round(seconds)
