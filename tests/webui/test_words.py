@@ -12,6 +12,7 @@ from webui.words import ago, byte_size, clock, compact, duration, figure, number
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
+        (0.01, "under 0.1 s"),
         (-90, "0 s"),
         (0, "0 s"),
         (4.24, "4.2 s"),
