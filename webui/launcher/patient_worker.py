@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -15,6 +16,8 @@ from core.processes import end_with_parent
 # Slower than this nobody sends who wants an answer.
 _SLOWEST_BYTES_PER_SECOND = 16 * 1024
 _LOOK_SECONDS = 0.5
+# As long as an orphan may finish its answers; less than the next server waits for the port.
+_ORPHAN_SECONDS = 3.0
 
 
 class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -54,9 +57,14 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         return super().handle_request(req, conn)
 
     def _watch(self) -> None:
+        orphaned_at = float("inf")
         while True:
             time.sleep(_LOOK_SECONDS)
             now = time.monotonic()
+            if os.getppid() != self.ppid:
+                orphaned_at = min(orphaned_at, now)
+            if now > orphaned_at + _ORPHAN_SECONDS:
+                os._exit(1)  # whatever its threads wait for, such as a database that does not answer
             for conn, deadline in list(self._deadlines.items()):
                 if now > deadline and self._deadlines.pop(conn, None) is not None:
                     with contextlib.suppress(OSError):

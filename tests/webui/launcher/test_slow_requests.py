@@ -3,48 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import httpx
 import pytest
-
-from core.records import schema
-from core.records.database import Database
-from core.settings import Settings
-from webui.launcher.web import address_file
 
 pytestmark = pytest.mark.slow
 _DRIPPING = 60
 
 
-@pytest.fixture
-def port(settings: Settings) -> Iterator[int]:
-    """Port of a real web server that waits two seconds for a head."""
-    database = Database.of(settings)
-    schema.upgrade(database)
-    database.dispose()
-    environment = {name: text for name, text in os.environ.items() if not name.startswith("CADENZA_")}
-    environment |= {"CADENZA_DATA_DIR": str(settings.data_dir), "CADENZA_PORT": "0"}
-    environment |= {"CADENZA_SLOW_REQUEST_SECONDS": "2"}
-    server = subprocess.Popen([sys.executable, "-m", "webui.launcher.web"], env=environment, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not address_file(settings).exists():
-        assert server.poll() is None, "the web server ended"
-        assert time.monotonic() < deadline, "the web server did not start"
-        time.sleep(0.05)
-    number = int(address_file(settings).read_text().rpartition(":")[2])
-    httpx.get(f"http://127.0.0.1:{number}/", trust_env=False, timeout=60).raise_for_status()
-    yield number
-    server.terminate()
-    server.wait()
-
-
-def test_slow_clients_lose_their_connection_and_delay_nobody(port: int) -> None:
+def test_slow_clients_lose_their_connection_and_delay_nobody(start_web: Callable) -> None:
+    """The server waits two seconds for a head."""
+    _, port = start_web(CADENZA_SLOW_REQUEST_SECONDS="2")
     heads = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
     bodies = b"POST /uploads HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
     bodies += b"Content-Length: 1000\r\n\r\n--x\r\n"
