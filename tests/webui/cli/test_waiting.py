@@ -169,7 +169,10 @@ def test_ctrl_c_leaves_the_job_running(cadenza: Any, server: Any, content: WebCo
     content.model()
     command = [sys.executable, "-m", "webui.cli", "generate", "--model", "1", "--wait"]
     environment = {**os.environ, "CADENZA_URL": cadenza.url}
+    # A shell lets what it starts in the background ignore Ctrl-C, and so would everything that is started from there.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    signal.signal(signal.SIGINT, before)
     try:
         until(lambda: server.asked.count("GET /api/v1/jobs/1") >= 2)
         process.send_signal(signal.SIGINT)
