@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from core.models.base import Base, utc_now
 from core.models.jobs import Job, JobKind, JobState, Queue, Unit
-from core.queue.lifecycle import finish_unsettled, settle_ended
+from core.queue.lifecycle import settle_ended
 from core.records.database import announce, topics_of
 
 
@@ -157,18 +157,6 @@ def claim(session: Session, queue: Queue, worker: str) -> Claim | None:
             kind, title = JobKind(best.kind), best.title
             return Claim(best.id, best.job_id, kind, queue, best.owner, title, unit.number, unit.attempt, unit.payload)
     return None
-
-
-def finish_and_claim(session: Session, done: Claim, queue: Queue, worker: str) -> Claim | None:
-    """End a unit well and take the next one in the same transaction of `Database.exclusive()`.
-
-    Raises:
-        SupersededError: the finished unit has moved on; nothing is claimed.
-    """
-    ended = finish_unsettled(session, done.unit_id, done.attempt)
-    claimed = claim(session, queue, worker)
-    settle_after_claim(session, ended, claimed)
-    return claimed
 
 
 def settle_after_claim(session: Session, ended: int, claimed: Claim | None) -> None:

@@ -142,17 +142,6 @@ def settle_ended(session: Session, job_id: int) -> Job:
     return job
 
 
-def cancelled(session: Session, unit_id: int, attempt: int) -> Job:
-    """The unit stopped because somebody cancelled its job.
-
-    Raises:
-        SupersededError: the unit has moved on.
-    """
-    job = _end(session, unit_id, attempt, UnitState.CANCELLED)
-    settle(session, job)
-    return job
-
-
 def fail(session: Session, unit_id: int, attempt: int, sentence: str, trace: str = "") -> Job:
     """The unit failed for good, and its job with it.
 

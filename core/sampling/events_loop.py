@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from itertools import product
 
-import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from core.modeling.backend import Tensor, Tree, copied, jit, on_core, scan, select, to_device, to_numpy
+from core.modeling.backend import Tensor, Tree, jit, scan, select, to_device
 from core.modeling.network import Network
 from core.modeling.packing import Packing
 from core.music.notes import Notes
 from core.sampling.assembling import opening_events
-from core.sampling.blocks import ChunkInput, ChunkLoop, ChunkOutput
+from core.sampling.blocks import ChunkLoop
 from core.sampling.choice import RULED_OUT, choose, truncate
+from core.sampling.compiled_loop import CompiledLoop
 from core.sampling.grammar import Limits, advance, allowed_events, grammar_after, initial_grammar
 from core.sampling.settings import TakeSettings
 from core.sampling.shaping import Shaping, after_event, guide_events, rule_out_unlikely
@@ -51,22 +51,25 @@ class EventsProgram:
         self._weights = weights
         nothing = TakeSettings()
         self._carry = Packing(self._begin(opening_events(None, nothing), nothing, None))
-        self.asked = Packing(asked_for(nothing, Limits.of(nothing), None))
+        self._asked = Packing(asked_for(nothing, Limits.of(nothing), None))
         self._feed = jit(self._read)
         self.idle = jit(self._all_done)
+        # With top k and top p or without, with shaping or without, with logits returned or not.
         kinds = product((False, True), repeat=3)
         self._chunks = {kind: jit(self._chunk_function(*kind)) for kind in kinds}
-
-    def chunk(self, settings: TakeSettings, *, traced: bool) -> Tree:
-        """The compiled chunk: with top k and top p or without, with shaping or without, with logits returned or not."""
-        return self._chunks[settings.truncates, settings.shapes, traced]
 
     def loops(
         self, count: int, weights: list[Tensor], settings: TakeSettings, primer: Notes | None, *, traced: bool
     ) -> list[ChunkLoop]:
-        """Loops that continue the same primer with the same settings, each with rows of its own."""
+        """Loops that continue the same primer with the same settings, each with rows of its own.
+
+        Their values are events, with `END` where the model chose it.
+        """
         start = self._start(weights, settings, primer)
-        return [EventsLoop(self, weights, start, settings, primer, core, traced=traced) for core in range(count)]
+        begin = grammar_after(opening_events(primer, settings), 1)["time"][0] if settings.join_primer else 0
+        asked = to_device(self._asked.pack(asked_for(settings, Limits.of(settings, int(begin)), primer)))
+        chunk = self._chunks[settings.truncates, settings.shapes, traced]
+        return [CompiledLoop(self, chunk, weights, start, asked, core) for core in range(count)]
 
     def unpack(self, carry: list[Tensor]) -> Tree:
         """What a packed carry holds."""
@@ -113,7 +116,7 @@ class EventsProgram:
         def chunk(
             weights: list[Tensor], start: list[Tensor], packed: list[Tensor], asked: list[Tensor], *turns: Tensor
         ) -> Tree:
-            prepared, wanted = self._weights.unpack(weights), self.asked.unpack(asked)
+            prepared, wanted = self._weights.unpack(weights), self._asked.unpack(asked)
             limits, draw = wanted["limits"], wanted["draw"]
 
             def step(carry: Tree, uniforms: Tensor, temperatures: Tensor) -> tuple[Tree, Tree]:
@@ -160,49 +163,3 @@ def asked_for(settings: TakeSettings, limits: Limits, primer: Notes | None) -> d
         },
         "shape": Shaping.of(settings, primer).tensors(),
     }
-
-
-class EventsLoop:
-    """One block of rows of a composition; see `ChunkLoop`. Values are events, with `END` where the model chose it."""
-
-    def __init__(
-        self,
-        program: EventsProgram,
-        weights: list[Tensor],
-        start: list[Tensor],
-        settings: TakeSettings,
-        primer: Notes | None,
-        core: int,
-        *,
-        traced: bool = False,
-    ) -> None:
-        self.rows, self.steps = program.rows, program.steps
-        self._program = program
-        self._core = core
-        with on_core(core):
-            self._weights = copied(weights) if core else weights
-        self._chunk = program.chunk(settings, traced=traced)
-        self._start, self._carry = start, program.idle(start)
-        begin = grammar_after(opening_events(primer, settings), 1)["time"][0] if settings.join_primer else 0
-        asked = asked_for(settings, Limits.of(settings, int(begin)), primer)
-        self._asked = to_device(program.asked.pack(asked))
-
-    def run(self, wanted: ChunkInput) -> ChunkOutput:
-        """Some steps of every row."""
-        with on_core(self._core):
-            self._carry, done, (ran, begun, drawn) = self._chunk(
-                self._weights,
-                self._start,
-                self._carry,
-                self._asked,
-                wanted.staged,
-                wanted.temperatures,
-                wanted.uniforms,
-            )
-            events = to_numpy(drawn[0])[: int(ran)]
-            logits = to_numpy(drawn[1])[: int(ran)] if len(drawn) > 1 else None
-            return ChunkOutput(events, events >= 0, to_numpy(begun), to_numpy(done), logits)
-
-    def state(self) -> list[NDArray[np.generic]]:
-        """What the rows keep between calls."""
-        return [to_numpy(leaf) for leaf in keras.tree.flatten(self._program.unpack(self._carry))]

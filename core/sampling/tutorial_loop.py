@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from itertools import product
 
-import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
 from core.encoding.tutorial import to_triples
-from core.modeling.backend import Tensor, Tree, copied, jit, on_core, scan, to_device, to_numpy
+from core.modeling.backend import Tensor, Tree, jit, scan, to_device
 from core.modeling.packing import Packing
 from core.modeling.recurrence import lstm_cell
 from core.modeling.shapes import TUTORIAL_UNITS
 from core.modeling.tutorial import HEADS, SCALE
 from core.music.notes import PITCH_COUNT, Notes
-from core.sampling.blocks import ChunkInput, ChunkLoop, ChunkOutput
+from core.sampling.blocks import ChunkLoop
 from core.sampling.choice import RULED_OUT, choose, truncate
+from core.sampling.compiled_loop import CompiledLoop
 from core.sampling.settings import TakeSettings
 from core.sampling.shaping import Shaping, after_note, after_time, guard_pitches, rule_out_unlikely, stretch_of
 from core.sampling.turns import run_turns
@@ -60,24 +60,26 @@ class TutorialProgram:
         states = np.zeros((rows, window, TUTORIAL_UNITS), np.float32)
         shape = Shaping.of(TakeSettings(), None).start(rows)
         self._carry = Packing(self._begin(states, np.zeros(3, np.float32), shape))
-        self.asked = Packing(asked_for(TakeSettings(), None))
+        self._asked = Packing(asked_for(TakeSettings(), None))
         self._read = jit(self._read_primer)
         self.idle = jit(self._all_done)
+        # With top k and top p or without, with shaping or without, with pitch logits returned or not.
         kinds = product((False, True), repeat=3)
         self._chunks = {kind: jit(self._chunk_function(*kind)) for kind in kinds}
-
-    def chunk(self, settings: TakeSettings, *, traced: bool) -> Tree:
-        """The compiled chunk: with top k and top p or without, with shaping or without, with pitch logits or not."""
-        return self._chunks[settings.truncates, settings.shapes, traced]
 
     def loops(
         self, count: int, weights: list[Tensor], settings: TakeSettings, primer: Notes | None, *, traced: bool
     ) -> list[ChunkLoop]:
-        """Loops that continue the last `window` notes of the same primer, each with rows of its own."""
+        """Loops that continue the last `window` notes of the same primer, each with rows of its own.
+
+        Their values are triples (pitch, step s, duration s).
+        """
         assert primer is not None, "the caller looks"
         last = (to_triples(primer)[-self.window :] / SCALE).astype(np.float32)
         start = self._read(weights, last, Shaping.of(settings, primer).start(self.rows))
-        return [TutorialLoop(self, weights, start, settings, primer, core, traced=traced) for core in range(count)]
+        asked = to_device(self._asked.pack(asked_for(settings, primer)))
+        chunk = self._chunks[settings.truncates, settings.shapes, traced]
+        return [CompiledLoop(self, chunk, weights, start, asked, core) for core in range(count)]
 
     def unpack(self, carry: list[Tensor]) -> Tree:
         """What a packed carry holds."""
@@ -135,7 +137,7 @@ class TutorialProgram:
         def chunk(
             weights: list[Tensor], start: list[Tensor], packed: list[Tensor], asked: list[Tensor], *turns: Tensor
         ) -> Tree:
-            prepared, wanted = _WEIGHTS.unpack(weights), self.asked.unpack(asked)
+            prepared, wanted = _WEIGHTS.unpack(weights), self._asked.unpack(asked)
 
             def step(carry: Tree, uniforms: Tensor, temperatures: Tensor) -> tuple[Tree, Tree]:
                 h, c = self._advance(prepared, carry["note"], carry["h"], carry["c"])
@@ -236,47 +238,3 @@ def _draw_note(
         "shape": shape,
     }
     return after, triple
-
-
-class TutorialLoop:
-    """One block of rows of a composition; see `ChunkLoop`. Values are triples (pitch, step s, duration s)."""
-
-    def __init__(
-        self,
-        program: TutorialProgram,
-        weights: list[Tensor],
-        start: list[Tensor],
-        settings: TakeSettings,
-        primer: Notes | None,
-        core: int,
-        *,
-        traced: bool = False,
-    ) -> None:
-        self.rows, self.steps = program.rows, program.steps
-        self._program = program
-        self._core = core
-        with on_core(core):
-            self._weights = copied(weights) if core else weights
-        self._chunk = program.chunk(settings, traced=traced)
-        self._start, self._carry = start, program.idle(start)
-        self._asked = to_device(program.asked.pack(asked_for(settings, primer)))
-
-    def run(self, wanted: ChunkInput) -> ChunkOutput:
-        """Some steps of every row."""
-        with on_core(self._core):
-            self._carry, done, (ran, begun, drawn) = self._chunk(
-                self._weights,
-                self._start,
-                self._carry,
-                self._asked,
-                wanted.staged,
-                wanted.temperatures,
-                wanted.uniforms,
-            )
-            triples = to_numpy(drawn[0])[: int(ran)]
-            logits = to_numpy(drawn[1])[: int(ran)] if len(drawn) > 1 else None
-            return ChunkOutput(triples, triples[..., 0] >= 0, to_numpy(begun), to_numpy(done), logits)
-
-    def state(self) -> list[NDArray[np.generic]]:
-        """What the rows keep between calls."""
-        return [to_numpy(leaf) for leaf in keras.tree.flatten(self._program.unpack(self._carry))]

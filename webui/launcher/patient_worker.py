@@ -1,4 +1,4 @@
-"""gunicorn's threads, but a client that sends slowly on purpose does not keep one of them for ever."""
+"""gunicorn's threads, but neither a client that sends slowly nor a parent that dies keeps one for ever."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
     """A worker that stops reading from connections whose request does not arrive in time.
 
     The head of a request has `head_seconds`, its body as long again and a second for each 16 KiB. Only reading ends:
-    an answer that is being sent, however long it takes, is not touched.
+    an answer that is being sent, however long it takes, is not touched. And it ends when its parent has, at the latest
+    after three seconds, whatever its threads still wait for.
     """
 
     head_seconds: ClassVar[float] = 20.0

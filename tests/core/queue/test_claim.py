@@ -19,10 +19,11 @@ from sqlalchemy import event, text, update
 
 from core.errors import ConflictError, SupersededError
 from core.models.jobs import Job, JobKind, JobState, OwnerTurn, Queue, Unit, UnitState
-from core.queue.claim import Claim, claim, finish_and_claim
+from core.queue.claim import Claim, claim
 from core.queue.control import cancel
 from core.queue.enqueue import enqueue
 from core.records.database import Database
+from tests.tools.claims import finish_and_claim
 
 
 def take(database: Database, queue: Queue = Queue.LIGHT, worker: str = "w") -> Claim | None:
@@ -152,7 +153,8 @@ def test_many_threads_claim_each_unit_once(database: Database, submit):
 _PROCESS = """
 import sys
 from core.models.jobs import Queue
-from core.queue.claim import claim, finish_and_claim
+from core.queue.claim import claim
+from tests.tools.claims import finish_and_claim
 from core.records.database import Database
 database = Database(sys.argv[1])
 with database.exclusive() as session:

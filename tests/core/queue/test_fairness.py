@@ -11,7 +11,7 @@ from sqlalchemy import update
 from core.models.base import utc_now
 from core.models.jobs import JobKind, JobState, Queue, Unit, UnitState
 from core.models.workers import Worker, WorkerState
-from core.queue.claim import Claim, claim, finish_and_claim
+from core.queue.claim import Claim, claim
 from core.queue.enqueue import enqueue
 from core.queue.estimates import forecasts
 from core.queue.lifecycle import lock_job_of
@@ -19,6 +19,7 @@ from core.queue.recovery import lose
 from core.records.database import Database
 from core.sampling.settings import GenerationSettings
 from core.services.generations import tile_size
+from tests.tools.claims import finish_and_claim
 
 SECONDS_PER_TAKE = 0.5
 

@@ -7,7 +7,7 @@ import pytest
 from core.errors import InputError
 from core.models.jobs import Queue
 from core.models.workers import Worker, WorkerState
-from core.queue.claim import claim, finish_and_claim
+from core.queue.claim import claim
 from core.queue.queues import (
     apply_start,
     choose_start,
@@ -18,6 +18,7 @@ from core.queue.queues import (
     resume_queues,
 )
 from core.records.database import Database
+from tests.tools.claims import finish_and_claim
 
 
 def take(database: Database, queue: Queue = Queue.LIGHT, worker: str = "w"):
