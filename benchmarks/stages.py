@@ -50,3 +50,6 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
     "bench_start": (START_PAGE, START_READY),
 }
 """Program to its stages."""
+
+BY_NAME_ONLY = ("bench_families",)
+"""Programs that take too long for a run of all; `bench_families` gives a table of its own instead of rows."""

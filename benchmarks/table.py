@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from benchmarks import families_table
 from benchmarks.harness import Row
 from benchmarks.stages import PROGRAMS
 
@@ -13,12 +15,13 @@ _HEAD = (
 )
 
 
-def to_markdown(machine: str, rows: Sequence[tuple[str, Row]]) -> str:
+def to_markdown(machine: str, rows: Sequence[tuple[str, Row]], families: Mapping[str, Any] | None = None) -> str:
     """The whole page.
 
     Args:
         machine: what was measured on.
         rows: each with the day it was measured, in the order of the table.
+        families: what `bench_families` gave on the same machine, if it was run.
     """
     lines = [
         "# Results of the benchmarks",
@@ -34,11 +37,16 @@ def to_markdown(machine: str, rows: Sequence[tuple[str, Row]]) -> str:
         "",
     ]
     measured = {row.stage for _, row in rows}
-    missing = [stage for stages in PROGRAMS.values() for stage in stages if stage not in measured]
+    missing = (
+        [] if families else ["the families, trained for the same time on the same music (`make bench ONLY=families`)"]
+    )
+    missing += [stage for stages in PROGRAMS.values() for stage in stages if stage not in measured]
     if missing:
         lines += ["## Not measured", ""]
         lines += [f"- {stage}" for stage in missing]
         lines.append("")
+    if families:
+        lines += [families_table.to_markdown(families), ""]
     lines += ["## Notes", ""]
     for _, row in rows:
         title = f"{row.stage}; {row.peer}" if row.peer else row.stage

@@ -1,0 +1,84 @@
+"""The families' figures as a table of Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_HEADS = (
+    "family",
+    "parameters",
+    "training",
+    "generation",
+    "nats per event",
+    "per note",
+    "per second",
+    "overlap",
+    "defects per 1,000 takes",
+    "flagged as copies",
+    "longest shared passage, median",
+)
+
+
+def to_markdown(table: Mapping[str, Any]) -> str:
+    """The section of `RESULTS.md`.
+
+    Args:
+        table: `corpus`, `seconds` of training, `takes`, `rows` as `bench_families` gives them, and perhaps `date` and
+            `warning`.
+    """
+    rows = table["rows"]
+    day = f" Measured {table['date']}." if table.get("date") else ""
+    warning = table.get("warning", "")
+    lines = [
+        "## The families",
+        "",
+        f"Each family's smallest preset, trained for {table['seconds']:g} s on {table['corpus']}: one after the other,",
+        f"each alone on the machine, the learning rate's schedule laid over the steps that fit.{day}",
+        "",
+        _cells(*_HEADS),
+        f"|{'---|' * len(_HEADS)}",
+        *(_line(row) for row in rows),
+        *_beside(rows[0] if rows else None),
+        "",
+        "Held-out figures are over whole validation pieces with the state carried along; begin and end marks are not",
+        f"counted. Overlap is the mean over the measures; {table['takes']} takes of 200 notes each. A take is flagged",
+        "as a copy from the length that 99 of 100 excerpts of unrelated held-out pieces stay below. Generation counts",
+        "the notes of all those takes. `tutorial` predicts one note for each window, so its training counts notes, and",
+        "it has no likelihood over events.",
+        "",
+        *(f"- **{row['family']}**: {row['training']}." for row in rows),
+        *([f"- {warning}."] if warning else []),
+    ]
+    return "\n".join(lines)
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    nats = (row[name] for name in ("nats_per_event", "nats_per_note", "nats_per_second"))
+    return _cells(
+        f"`{row['family']}`",
+        f"{row['parameters']:,}",
+        f"{row['training_rate']:,.0f} {row['rate_unit']}/s",
+        f"{row['notes_per_second']:,.0f} notes/s",
+        *("" if value is None else f"{value:.3f}" for value in nats),
+        f"{row['overlap']:.3f}",
+        f"{row['defects']:.0f}",
+        f"{row['flagged']:.1%}",
+        f"{row['longest']:.0f} notes",
+    )
+
+
+def _beside(row: Mapping[str, Any] | None) -> list[str]:
+    """What real music and random notes reach, which is the same beside every family."""
+    if row is None:
+        return []
+    real, random = row["beside"]["real"], row["beside"]["random"]
+    shared = (f"{row['real_flagged']:.1%}", f"{row['real_longest']:.0f} notes")
+    return [
+        _cells("held-out real pieces", *[""] * 6, f"{real['overlap']:.3f}", f"{real['defects']:.0f}", *shared),
+        _cells("random notes", *[""] * 6, f"{random['overlap']:.3f}", f"{random['defects']:.0f}", "", ""),
+    ]
+
+
+def _cells(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
