@@ -11,6 +11,7 @@ import sys
 from sqlalchemy import update
 
 from core.errors import CadenzaError
+from core.loading import loading
 from core.models.jobs import Queue
 from core.models.workers import Worker
 from core.processes import end_with_parent, take_lock
@@ -58,7 +59,8 @@ def main(arguments: list[str] | None = None, program: list[str] | None = None) -
     except CadenzaError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    from worker.app import serve
+    with loading():
+        from worker.app import serve
 
     return serve(settings, name, queues)
 

@@ -10,6 +10,7 @@ import structlog
 
 from core.artifacts import ArtifactStore
 from core.errors import CadenzaError
+from core.loading import loading
 from core.models.jobs import Queue
 from core.models.workers import WorkerState
 from core.queue.recovery import free_units_of
@@ -70,7 +71,8 @@ def start_child() -> Runner:
         _logger.warning("units %s of an earlier process went back to the queue", freed)
     pulse.start()
     try:
-        device = warm_up(queues)
+        with loading():
+            device = warm_up(queues)
     except CadenzaError as error:
         _refuse(database, presence, pulse, str(error))
         raise

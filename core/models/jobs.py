@@ -10,6 +10,7 @@ from sqlalchemy import Enum, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.models.base import NEVER_REUSE_IDS, Base, utc_now
+from core.queue.names import Queue as Queue  # noqa: PLC0414  # that is how others may have it from here
 
 
 class JobKind(StrEnum):
@@ -46,14 +47,6 @@ class UnitState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
-
-
-class Queue(StrEnum):
-    """What a worker serves."""
-
-    TRAINING = "training"
-    GENERATION = "generation"
-    LIGHT = "light"
 
 
 def text_enum(cls: type[StrEnum]) -> Enum:

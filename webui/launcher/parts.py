@@ -14,7 +14,7 @@ from pathlib import Path
 
 from core.errors import CadenzaError
 from core.machine import find_gpus
-from core.models.jobs import Queue
+from core.queue.names import Queue
 from core.settings import Settings
 
 # Ctrl-C ends everything within 10 s: the parts side by side first, then the broker that they may still want to tell.

@@ -19,6 +19,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from core.errors import CadenzaError
+from core.loading import loading
 from core.logs import configure_logging
 from core.people.accounts import accounts_are_on
 from core.records.database import Database
@@ -46,7 +47,8 @@ def serve(settings: Settings) -> None:
     configure_logging(settings, "web")
     _share_metrics(settings)
     # Loaded here, while the launcher prepares the tables, and once for all processes that serve.
-    from webui.app import create_app
+    with loading():
+        from webui.app import create_app
 
     wait_until_prepared()
     database = Database(settings.resolved_database_url)
