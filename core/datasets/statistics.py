@@ -50,9 +50,10 @@ def summarise(pieces: Sequence[PieceTotals], counts: Mapping[str, NDArray[np.int
     """The statistics of a dataset as JSON.
 
     Returns:
-        "splits": for each split "pieces", "notes", "events" (of the performance encoding, begin and end not counted)
-        and "seconds"; "histograms": for each name of `HISTOGRAMS` its "counts", and "edges" where the bins are times:
-        bin i spans `edges[i]` to `edges[i + 1]`, the last has no end.
+        "splits": for each split "pieces", "notes", "events" (of the performance encoding, begin and end not counted),
+        "longest_events" (those of the piece with the most) and "seconds"; "histograms": for each name of `HISTOGRAMS`
+        its "counts", and "edges" where the bins are times: bin i spans `edges[i]` to `edges[i + 1]`, the last has no
+        end.
     """
     splits = {}
     for split in SPLITS:
@@ -61,6 +62,7 @@ def summarise(pieces: Sequence[PieceTotals], counts: Mapping[str, NDArray[np.int
             "pieces": len(own),
             "notes": sum(piece.notes for piece in own),
             "events": sum(piece.events for piece in own),
+            "longest_events": max((piece.events for piece in own), default=0),
             "seconds": round(sum(piece.seconds for piece in own), 3),
         }
     histograms: dict[str, Any] = {name: {"counts": counts[name].tolist()} for name in HISTOGRAMS}

@@ -18,7 +18,8 @@ from core.services.datasets import ready_dataset
 from core.services.estimates import training_work
 from core.services.paging import Page, fetch_page
 from core.services.rows import storable
-from core.training.settings import FamilySettings, parse_training_settings
+from core.services.window_fit import check_window, window_advice
+from core.training.settings import FAMILIES, FamilySettings, parse_training_settings
 
 LONGEST_NAME = 200
 
@@ -55,6 +56,7 @@ def create_training(
     settings = parse_training_settings(family, dict(values), preset)
     dataset = ready_dataset(session, dataset_id)
     _check_pieces(dataset, settings)
+    check_window(session, dataset, settings)
     title = check_name(name, f"{family} {preset or 'custom'} on {dataset.name}"[:LONGEST_NAME])
     training = Training(
         dataset_id=dataset.id,
@@ -103,6 +105,15 @@ def get_training(session: Session, training_id: int) -> Training:
     return training
 
 
+def advice_on(training: Training) -> str:
+    """What a person should know of a training's settings on its dataset; empty without any."""
+    cls = FAMILIES.get(training.family)
+    try:
+        return window_advice(training.dataset, cls.parse(training.settings)) if cls is not None else ""
+    except InputError:  # of another version, whose settings are not today's
+        return ""
+
+
 def find_trainings(session: Session, *, page: int = 1, per_page: int = 50) -> Page[Training]:
     """All trainings, the newest first."""
     statement = (
@@ -131,5 +142,5 @@ def _check_pieces(dataset: Dataset, settings: PersonSettings) -> None:
         raise InputError.of(
             "dataset_id",
             f"dataset_id: {dataset.name!r} has no validation piece, so no held-out figure can be measured; "
-            "import a dataset of at least two pieces.",
+            "import a dataset of at least three pieces.",
         )

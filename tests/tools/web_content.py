@@ -69,7 +69,13 @@ class WebContent:
             totals = {"train": pieces - 1, "validation": 1, "test": 0}
             dataset.statistics = {
                 "splits": {
-                    split: {"pieces": count, "notes": 60 * count, "events": 200 * count, "seconds": 15.5 * count}
+                    split: {
+                        "pieces": count,
+                        "notes": 60 * count,
+                        "events": 200 * count,
+                        "longest_events": 200,
+                        "seconds": 15.5 * count,
+                    }
                     for split, count in totals.items()
                 }
             }

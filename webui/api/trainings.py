@@ -7,6 +7,7 @@ from core.services import estimates
 from core.services import trainings as service
 from core.services.keeping import keep_model
 from core.services.references import resolve_dataset
+from core.services.window_fit import check_window, window_advice
 from core.training.settings import parse_training_settings
 from webui.access import needs
 from webui.api.answers import location, tell_workers
@@ -71,7 +72,9 @@ def estimate_training(json_data: TrainingInput) -> EstimateOutput:
     settings = parse_training_settings(json_data.family, json_data.settings, json_data.preset)
     with current_services().database.reading() as session:
         dataset = resolve_dataset(session, str(json_data.dataset))
-        return EstimateOutput(seconds=estimates.estimate_training(session, dataset, settings))
+        check_window(session, dataset, settings)
+        seconds = estimates.estimate_training(session, dataset, settings)
+        return EstimateOutput(seconds=seconds, advice=window_advice(dataset, settings))
 
 
 @api.get("/trainings/<number:training_id>")

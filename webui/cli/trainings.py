@@ -30,8 +30,10 @@ def train(
 
     values: dict[str, Any] = {"dataset": dataset, "settings": settings_of(pairs), "evaluate": not no_evaluation}
     values |= chosen
-    seconds = client.send("POST", "/trainings/estimate", values)["seconds"]
-    click.echo(f"This will take about {duration(seconds)}.", err=True)
+    estimate = client.send("POST", "/trainings/estimate", values)
+    click.echo(f"This will take about {duration(estimate['seconds'])}.", err=True)
+    if estimate["advice"]:
+        click.echo(estimate["advice"], err=True)
     training = client.send("POST", "/trainings", values)
     click.echo(f"training {training['id']}, job {training['job']['id']}: {training['name']}")
     if wait:

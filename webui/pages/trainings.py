@@ -16,6 +16,7 @@ from core.services import trainings as service
 from core.services.datasets import get_dataset, list_datasets
 from core.services.estimates import estimate_training
 from core.services.keeping import keep_model
+from core.services.window_fit import check_window, window_advice
 from core.training.settings import FAMILIES, FamilySettings, parse_training_settings
 from webui.context import current_services
 from webui.forms import field_errors, form_fields, form_values, text_values
@@ -118,11 +119,13 @@ def estimate() -> Response:
         settings = parse_training_settings(family, values)
         with current_services().database.reading() as session:
             dataset = get_dataset(session, _number(request.args.get("dataset_id", ""), "dataset_id"))
+            check_window(session, dataset, settings)
             seconds = estimate_training(session, dataset, settings)
     except CadenzaError as error:
         # A form that is half filled in is no error yet: the words say what is still wrong.
         return jsonify({"refused": str(error)})
-    return jsonify({"words": f"about {_rounded(seconds)}", "more": _extent(dataset, settings)})
+    words = {"words": f"about {_rounded(seconds)}", "more": _extent(dataset, settings)}
+    return jsonify({**words, "advice": window_advice(dataset, settings)})
 
 
 @bp.get("/<number:training_id>")
@@ -134,6 +137,7 @@ def show(training_id: int) -> Response:
             "trainings/show.html",
             training=training,
             why=why_waiting(session, training.job) if training.job is not None else "",
+            advice=service.advice_on(training),
             labels=setting_labels(training.family),
             charts=_charts_of(training.family),
         )

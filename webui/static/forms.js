@@ -20,9 +20,12 @@ function ask(form, address, show) {
 function trainingForm(form) {
   const words = form.querySelector("[data-estimate]");
   const more = form.querySelector("[data-estimate-more]");
+  const advice = form.querySelector("[data-advice]");
   const update = ask(form, form.dataset.trainingForm, (body, good) => {
     words.textContent = good ? body.words : "–";
     more.textContent = good ? body.more : body.refused ?? body.error?.message ?? "";
+    advice.hidden = !(good && body.advice);
+    advice.lastElementChild.textContent = good ? body.advice : "";
   });
   form.addEventListener("input", update);
   form.addEventListener("change", update);

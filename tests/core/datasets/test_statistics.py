@@ -38,7 +38,13 @@ def test_totals_are_by_split() -> None:
     pieces = [PieceTotals("train", 10, 40, 5.0), PieceTotals("train", 1, 4, 0.5), PieceTotals("test", 2, 8, 1.0)]
     empty = {name: np.zeros(bins, np.int64) for name, bins in HISTOGRAMS.items()}
     statistics = summarise(pieces, empty)
-    assert statistics["splits"]["train"] == {"pieces": 2, "notes": 11, "events": 44, "seconds": pytest.approx(5.5)}
+    assert statistics["splits"]["train"] == {
+        "pieces": 2,
+        "notes": 11,
+        "events": 44,
+        "longest_events": 40,
+        "seconds": pytest.approx(5.5),
+    }
     assert statistics["splits"]["validation"]["pieces"] == 0
     times = statistics["histograms"]["step_seconds"]
     assert len(times["edges"]) == len(times["counts"]) == HISTOGRAMS["step_seconds"]

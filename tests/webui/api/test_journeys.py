@@ -90,6 +90,11 @@ def test_training(any_api: Any, any_content: WebContent) -> None:
     assert seconds > 0
     longer = {**wish, "settings": {"units": "512", "steps": 50_000}}
     assert api.post("/trainings/estimate", longer, 200)["seconds"] > 5 * seconds
+    wide = api.post("/trainings/estimate", {**wish, "settings": {"window": 4096}}, 200)
+    assert "Set a window of 200 or less" in wide["advice"]
+    nothing_follows = {"dataset": "Small pieces", "family": "tutorial", "settings": {"window": 60}}
+    for path in ("/trainings/estimate", "/trainings"):
+        assert "has 60 notes" in api.refused("POST", path, 422, json=nothing_follows)[1]["window"]
 
     response = api.ask("POST", "/trainings", 202, json=wish)
     training = response.json

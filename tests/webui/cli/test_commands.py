@@ -120,10 +120,13 @@ def test_training_says_how_long_it_will_take(cadenza: Any, content: WebContent) 
     options = ("--preset", "Starter", "--set", "units=512", "--set", "layers=2", "--name", "Deep")
     result = cadenza.run("train", "--dataset", "Små stykker [ok]", *options)
     assert "This will take about" in result.stderr
+    assert "window" not in result.stderr
     assert result.stdout == "training 1, job 1: Deep\n"
     with content.database.reading() as session:
         assert session.get_one(Job, 1).kind == "training"
     assert "Små stykker [ok]" in cadenza.run("datasets").stdout
+    wide = cadenza.run("train", "--dataset", "1", "--set", "window=4096")
+    assert "Set a window of 200 or less." in wide.stderr
 
 
 def test_generating_with_every_option(cadenza: Any, content: WebContent, tmp_path: Path) -> None:

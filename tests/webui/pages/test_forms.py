@@ -199,6 +199,16 @@ def test_the_half_filled_forms_are_told_what_they_would_do(client: FlaskClient, 
     good = client.get(f"/trainings/estimate.json?family=lstm&dataset_id={dataset}&steps=10").json
     assert good["words"].startswith("about ")
     assert "4 training pieces" in good["more"]
+    assert not good["advice"]
+    wide = client.get(f"/trainings/estimate.json?family=lstm&dataset_id={dataset}&window=4096").json
+    assert "the longest has 200" in wide["advice"]
+    none = client.get(f"/trainings/estimate.json?family=tutorial&dataset_id={dataset}&window=60").json
+    assert "set 59 or less" in none["refused"]
+    client.post("/trainings", data={"family": "lstm", "dataset_id": dataset, "window": "4096"})
+    assert "the longest has 200" in client.get("/trainings/1").text
+    refused = client.post("/trainings", data={"family": "tutorial", "dataset_id": dataset, "window": "60"})
+    assert refused.status_code == 422
+    assert "set 59 or less" in refused.text
     assert (
         "allowed is" in client.get(f"/trainings/estimate.json?family=lstm&dataset_id={dataset}&units=1").json["refused"]
     )

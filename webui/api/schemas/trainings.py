@@ -8,6 +8,7 @@ from pydantic import Field
 
 from core.fields import setting
 from core.models.trainings import Training, TrainingPoint
+from core.services.trainings import advice_on
 from core.training.settings import FAMILIES, FamilySettings
 from webui.api.schemas.common import ApiInput, ApiOutput, Listing, Moment
 from webui.api.schemas.jobs import JobOutput
@@ -47,6 +48,7 @@ class TrainingOutput(ApiOutput):
     resume_step: int = Field(description="Step of its last resume point.")
     evaluate: bool = Field(description="Whether an evaluation of the model follows by itself.")
     stop_reason: str
+    advice: str = Field(description="What does not fit its dataset well, such as a window longer than every piece.")
     figures: dict[str, Any] = Field(description='Such as {"held_out_nats_per_event": 2.1}.')
     dataset_id: int | None
     dataset_name: str
@@ -57,9 +59,10 @@ class TrainingOutput(ApiOutput):
     @classmethod
     def of(cls, training: Training) -> Self:
         """A training as the API shows it."""
-        own = {name: getattr(training, name) for name in cls.model_fields if name not in {"dataset_name", "job"}}
+        own = {name: getattr(training, name) for name in cls.model_fields.keys() - {"dataset_name", "job", "advice"}}
         job = JobOutput.of(training.job) if training.job else None
-        return cls(**own, dataset_name=training.dataset.name if training.dataset else "", job=job)
+        dataset_name = training.dataset.name if training.dataset else ""
+        return cls(**own, dataset_name=dataset_name, job=job, advice=advice_on(training))
 
 
 class PointOutput(ApiOutput):
@@ -86,6 +89,7 @@ class EstimateOutput(ApiOutput):
     """How long a training will take, roughly."""
 
     seconds: float = Field(description="On the machine that answers, with nothing else running.")
+    advice: str = Field(description="What does not fit the dataset well, such as a window longer than every piece.")
 
 
 class FamilyOutput(ApiOutput):
