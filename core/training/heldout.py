@@ -10,7 +10,16 @@ from keras import ops
 from numpy.typing import NDArray
 
 from core.encoding.performance import END, NOTE_OFF
-from core.modeling.backend import Tensor, Tree, jit, to_device, to_numpy
+from core.errors import DeviceError
+from core.modeling.backend import (
+    Tensor,
+    Tree,
+    is_out_of_memory,
+    jit,
+    out_of_memory_errors,
+    to_device,
+    to_numpy,
+)
 from core.modeling.network import Network
 from core.training.loss import event_nats
 from core.training.windows import PADDING, countable
@@ -68,6 +77,9 @@ class Evaluator:
             streams: each piece's events with begin and end.
             between: called between chunks with what is complete so far; may raise to interrupt.
             start: what an interrupted evaluation of the same streams handed to `between` last.
+
+        Raises:
+            DeviceError: the device's memory is too small.
         """
         done = start or HeldOut()
         # Pieces of similar length side by side waste little on padding.
@@ -77,10 +89,21 @@ class Evaluator:
             table = _table([streams[index] for index in groups[done.group]])
             while done.place < table.shape[1] - 1:
                 between(done)
-                done = self._read_chunk(weights, table[:, done.place : done.place + _CHUNK + 1], done)
+                done = self._read_within_memory(weights, table[:, done.place : done.place + _CHUNK + 1], done)
             done = HeldOut(done.nats, done.events, done.notes, done.group + 1)
         between(done)
         return done
+
+    def _read_within_memory(self, weights: Tree, cut: NDArray[np.int32], done: HeldOut) -> HeldOut:
+        try:
+            return self._read_chunk(weights, cut, done)
+        except out_of_memory_errors() as error:
+            if not is_out_of_memory(error):
+                raise
+        raise DeviceError(
+            f"The device's memory does not hold this network with {_ROWS} held-out pieces side by side. What was "
+            "measured before is kept. Use a smaller network or context, or a worker with more memory."
+        )
 
     def _read_chunk(self, weights: Tree, cut: NDArray[np.int32], done: HeldOut) -> HeldOut:
         """Go on by one chunk; `cut` has one column more than the chunk, the last target."""

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from core.datasets.corpus import Corpus
-from core.errors import TrainingError
+from core.encoding.performance import encode
+from core.errors import DeviceError, TrainingError
 from core.modeling.backend import is_out_of_memory, out_of_memory_errors
 from core.modeling.initial import initial_weights
 from core.modeling.network import build_network
 from core.modeling.parallel import OneDevice
 from core.training.event_step import EventStep
+from core.training.heldout import Evaluator
 from core.training.settings import EventSettings, LstmSettings
 from core.training.windows import EventWindows
 
@@ -53,6 +55,20 @@ def test_says_which_batch_fits(make_corpus: Callable[..., Corpus]) -> None:
         _advance(5, settings, corpus)
     with pytest.raises(TrainingError, match=r"hold one window of 16 events.*shorter window or a smaller network"):
         _advance(0, settings, corpus)
+
+
+def test_a_held_out_figure_that_does_not_fit_says_so(make_corpus: Callable[..., Corpus]) -> None:
+    import tensorflow as tf
+
+    evaluator = Evaluator(build_network(LstmSettings(embedding=8, units=8)))
+    streams = [encode(piece) for piece in make_corpus().pieces("validation")]
+
+    def refuse(*_: Any) -> Any:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    evaluator._chunk = refuse
+    with pytest.raises(DeviceError, match=r"16 held-out pieces side by side.*worker with more memory"):
+        evaluator.evaluate({}, streams, lambda _: None)
 
 
 def test_other_failures_of_a_device_are_no_lack_of_memory() -> None:
