@@ -74,6 +74,7 @@ def our_training(options: Options, batch: int, steps: int, window: int = WINDOW)
         embedding=EMBEDDING,
         units=UNITS,
         layers=1,
+        sounding=False,  # as the peers
         batch_size=batch,
         window=window,
         steps=1_000_000,

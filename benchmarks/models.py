@@ -18,8 +18,8 @@ def tutorial_checkpoint() -> Checkpoint:
 
 
 def lstm_checkpoint(embedding: int, units: int) -> Checkpoint:
-    """One LSTM layer over events, whose outputs differ enough not to be noise alone."""
-    settings = LstmSettings(embedding=embedding, units=units, layers=1)
+    """One plain LSTM layer over events, as its peers have, whose outputs differ enough not to be noise alone."""
+    settings = LstmSettings(embedding=embedding, units=units, layers=1, sounding=False)
     weights = initial_weights(settings)
     weights["output.kernel"] = (weights["output.kernel"] * 3).astype(np.float32)
     return Checkpoint(settings.family, settings.encoding, settings.model_dump(mode="json"), weights)

@@ -62,7 +62,7 @@ def _encode(options: argparse.Namespace) -> int:
 
 def _train(options: argparse.Namespace) -> int:
     from core.training.run import TrainingInterrupted, train
-    from core.training.settings import FAMILIES, parse_training_settings
+    from core.training.settings import parse_stored_settings, parse_training_settings
 
     started = time.monotonic()
     corpus = unpack_corpus(options.file.read_bytes())
@@ -70,7 +70,7 @@ def _train(options: argparse.Namespace) -> int:
     chosen = options.folder / "settings.json"
     if chosen.exists():
         values = json.loads(chosen.read_text())
-        settings = FAMILIES[values.pop("family")].parse(values)
+        settings = parse_stored_settings(values.pop("family"), values)
     else:
         given = dict(pair.split("=", 1) for pair in options.set)
         settings = parse_training_settings(options.family, given, options.preset)

@@ -37,15 +37,21 @@ def form_fields(cls: type[PersonSettings], leave_out: Iterable[str] = ()) -> lis
     return [_form_field(name, info) for name, info in cls.model_fields.items() if name not in skipped]
 
 
-def form_values(cls: type[PersonSettings], names: Iterable[str] | None = None) -> dict[str, str]:
-    """What the posted form says about a class's fields; a switch that is off is sent by no browser, so it is added."""
+def form_values(
+    cls: type[PersonSettings], names: Iterable[str] | None = None, sent: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """What a form, the posted one or another, says about a class's fields.
+
+    A switch that is off is sent by no browser, so it is added.
+    """
+    form = request.form if sent is None else sent
     values: dict[str, str] = {}
     for name, info in cls.model_fields.items():
         if names is not None and name not in names:
             continue
-        if name in request.form:
-            values[name] = request.form[name]
-        elif info.annotation is bool and f"{name}.shown" in request.form:
+        if name in form:
+            values[name] = form[name]
+        elif info.annotation is bool and f"{name}.shown" in form:
             values[name] = "false"
     return {name: text for name, text in values.items() if text.strip() or cls.model_fields[name].annotation is str}
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from core.errors import CheckpointError, InputError
 from core.modeling.archive import pack, unpack
 from core.modeling.shapes import architecture, parameter_count, weight_shapes
-from core.training.settings import FAMILIES, FamilySettings
+from core.training.settings import FAMILIES, FamilySettings, parse_stored_settings
 
 FORMAT = 1
 # Beyond this an integer is no float any more; a figure that is no number is refused as well.
@@ -50,7 +50,7 @@ class Checkpoint:
             known = ", ".join(FAMILIES)
             raise CheckpointError(f"This checkpoint is of the family {str(self.family)[:40]!r}; known are {known}.")
         try:
-            return FAMILIES[self.family].parse(self.settings)
+            return parse_stored_settings(self.family, self.settings)
         except InputError as error:
             raise CheckpointError(f"This checkpoint's settings do not fit this version: {error}") from None
 

@@ -25,11 +25,18 @@ class Conv1dNetwork(KeyedNetwork[Conv1dSettings]):
         return {"position": np.zeros(batch, np.int32), "past": past}
 
     def sequence(
-        self, weights: Tree, events: Tensor, state: Tree | None, masks: Tensor | None = None
+        self,
+        weights: Tree,
+        events: Tensor,
+        state: Tree | None,
+        masks: Tensor | None = None,
+        beside: Tensor | None = None,
     ) -> tuple[Tensor, Tree]:
         """Logits of the event after each one; see `Network.sequence`."""
         weights = cast_weights(weights, self.compute_dtype)
         flow = embed(weights, events, self.compute_dtype)
+        if beside is not None:
+            flow = flow + ops.cast(beside, flow.dtype)
         rings = []
         for layer in range(self.settings.layers):
             name = f"conv_{layer}"
@@ -40,9 +47,11 @@ class Conv1dNetwork(KeyedNetwork[Conv1dSettings]):
             rings.append(ring)
         return output_logits(weights, flow), self._after(state, rings, events.shape[1])
 
-    def step(self, prepared: Tree, event: Tensor, state: Tree) -> tuple[Tensor, Tree]:
+    def step(self, prepared: Tree, event: Tensor, state: Tree, beside: Tensor | None = None) -> tuple[Tensor, Tree]:
         """Logits after one event each; see `Network.step`."""
         flow = ops.take(prepared["embedding"], event, axis=0)
+        if beside is not None:
+            flow = flow + beside
         rings = []
         for layer in range(self.settings.layers):
             name = f"conv_{layer}"

@@ -158,13 +158,18 @@ class ShardedDevices:
 
         def step(trees: Tree, parts: Sequence[Tree], scalars: Tree) -> tuple[Tree, Tensor]:
             (whole,) = parts
-            data = {
-                name: self._lay(array, ("batch", None) if name in {"events", "targets"} else (None,) * array.ndim)
-                for name, array in whole.items()
-            }
+            data = {name: self._share(tree, cut=name in {"events", "targets", "facts"}) for name, tree in whole.items()}
             return compiled(trees, [data], scalars)
 
         return step
+
+    def _share(self, tree: Tree, *, cut: bool) -> Tree:
+        """Arrays cut by their rows, or whole on each device."""
+
+        def lay(array: Any) -> Tensor:
+            return self._lay(array, (("batch" if cut else None), *(None,) * (array.ndim - 1)) if array.ndim else ())
+
+        return keras.tree.map_structure(lay, tree)
 
     def _lay(self, array: Any, axes: tuple[str | None, ...]) -> Tensor:
         layout = keras.distribution.TensorLayout(axes, self._mesh)

@@ -48,11 +48,18 @@ class RecurrentNetwork(Generic[Settings]):
         return np.split(masks, count, axis=1)
 
     def sequence(
-        self, weights: Tree, events: Tensor, state: Tree | None, masks: Tensor | None = None
+        self,
+        weights: Tree,
+        events: Tensor,
+        state: Tree | None,
+        masks: Tensor | None = None,
+        beside: Tensor | None = None,
     ) -> tuple[Tensor, Tree]:
         """Logits of the event after each one; see `Network.sequence`."""
         first = self.initial_state(events.shape[0]) if state is None else state
         flow = ops.take(self._table(weights), ops.transpose(events), axis=0)
+        if beside is not None:
+            flow = flow + ops.transpose(beside, (1, 0, 2))
         after = []
         for layer, before in enumerate(first):
             if layer > 0:
@@ -71,9 +78,11 @@ class RecurrentNetwork(Generic[Settings]):
         prepared = {name: weight for name, weight in weights.items() if name not in read}
         return {**prepared, "table": self._table(weights)}
 
-    def step(self, prepared: Tree, event: Tensor, state: Tree) -> tuple[Tensor, Tree]:
+    def step(self, prepared: Tree, event: Tensor, state: Tree, beside: Tensor | None = None) -> tuple[Tensor, Tree]:
         """Logits after one event each; see `Network.step`."""
         inputs = ops.take(prepared["table"], event, axis=0)
+        if beside is not None:
+            inputs = inputs + beside
         after = []
         flow = inputs
         for layer, before in enumerate(state):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from math import prod
 
 from core.encoding.performance import SIZE
+from core.encoding.sounding import AGE_COUNT
 from core.music.notes import PITCH_COUNT
 from core.training.settings import (
     Conv1dSettings,
+    EventSettings,
     FamilySettings,
     GruSettings,
     LstmSettings,
@@ -19,6 +21,8 @@ from core.training.settings import (
 
 TUTORIAL_UNITS = 128
 WAVENET_KERNEL = 2
+SOUNDING_UNITS = 32
+"""Numbers into which what sounds is put together before a network reads it."""
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -35,7 +39,9 @@ _ARCHITECTURE: dict[str, tuple[str, ...]] = {
 
 def architecture(settings: FamilySettings) -> dict[str, int]:
     """The settings that decide the network itself, such as its width; the rest only say how it was trained."""
-    return {name: int(getattr(settings, name)) for name in _ARCHITECTURE[settings.family]}
+    own = {name: int(getattr(settings, name)) for name in _ARCHITECTURE[settings.family]}
+    # Left out where it is off, as in models that were made before there was such a thing: their hashes stay.
+    return {**own, "sounding": 1} if isinstance(settings, EventSettings) and settings.sounding else own
 
 
 def weight_shapes(settings: FamilySettings) -> Shapes:
@@ -56,9 +62,9 @@ def weight_shapes(settings: FamilySettings) -> Shapes:
         blocks = _transformer_shapes(settings)
     else:
         raise TypeError(f"no network is known for the family {settings.family!r}")
-    units = settings.units
-    ends = {"output.scale": (units,), "output.kernel": (units, SIZE), "output.bias": (SIZE,)}
-    return {"embedding": (SIZE, units), **blocks, **ends}
+    units, width = settings.units, _output_width(settings)
+    ends = {"output.scale": (units,), "output.kernel": (units, width), "output.bias": (width,)}
+    return {"embedding": (SIZE, units), **blocks, **_reader_shapes(settings, units), **ends}
 
 
 def parameter_count(settings: FamilySettings) -> int:
@@ -83,7 +89,9 @@ def _recurrent_shapes(settings: RecurrentSettings) -> Shapes:
         shapes[f"{name}.bias"] = (gates * settings.units,)
         if settings.family == "gru":
             shapes[f"{name}.recurrent_bias"] = (gates * settings.units,)
-    return {**shapes, "output.kernel": (settings.units, SIZE), "output.bias": (SIZE,)}
+    shapes |= _reader_shapes(settings, gates * settings.units)
+    width = _output_width(settings)
+    return {**shapes, "output.kernel": (settings.units, width), "output.bias": (width,)}
 
 
 def _conv1d_shapes(settings: Conv1dSettings) -> Shapes:
@@ -117,6 +125,23 @@ def _transformer_shapes(settings: TransformerSettings) -> Shapes:
         shapes[f"forward_{layer}.kernel"] = (units, 2 * hidden)  # gate and value side by side
         shapes[f"forward_{layer}.merge"] = (hidden, units)
     return shapes
+
+
+def _output_width(settings: EventSettings) -> int:
+    """Of a network that knows what sounds: behind the events what each age of a pitch adds to its note-on, then what it
+    adds to its note-off."""
+    return SIZE + 2 * AGE_COUNT * settings.sounding
+
+
+def _reader_shapes(settings: EventSettings, width: int) -> Shapes:
+    """What puts together which pitches sound, and for how long, for a network whose layers read so many numbers."""
+    if not settings.sounding:
+        return {}
+    return {
+        "sounding.kernel": (2 * PITCH_COUNT, SOUNDING_UNITS),
+        "sounding.bias": (SOUNDING_UNITS,),
+        "beside.kernel": (SOUNDING_UNITS, width),
+    }
 
 
 def _tutorial_shapes() -> Shapes:

@@ -43,12 +43,19 @@ class TransformerNetwork(KeyedNetwork[TransformerSettings]):
         return {"position": zero, "filled": zero, "keys": cache, "values": cache}
 
     def sequence(
-        self, weights: Tree, events: Tensor, state: Tree | None, masks: Tensor | None = None
+        self,
+        weights: Tree,
+        events: Tensor,
+        state: Tree | None,
+        masks: Tensor | None = None,
+        beside: Tensor | None = None,
     ) -> tuple[Tensor, Tree]:
         """Logits of the event after each one; see `Network.sequence`."""
         settings, time = self.settings, events.shape[1]
         weights = cast_weights(weights, self.compute_dtype)
         flow = embed(weights, events, self.compute_dtype)
+        if beside is not None:
+            flow = flow + ops.cast(beside, flow.dtype)
         flow = dropped(flow, masks, 0, settings.dropout)
         turned = self._turned(events.shape[0], time, state)
         keys, values = [], []
@@ -72,10 +79,13 @@ class TransformerNetwork(KeyedNetwork[TransformerSettings]):
         after = None if state is None else self._after(state, keys, values, time)
         return output_logits(weights, flow), after
 
-    def step(self, prepared: Tree, event: Tensor, state: Tree) -> tuple[Tensor, Tree]:
+    def step(self, prepared: Tree, event: Tensor, state: Tree, beside: Tensor | None = None) -> tuple[Tensor, Tree]:
         """Logits after one event each; see `Network.step`."""
         settings = self.settings
-        flow = ops.take(prepared["embedding"], event, axis=0)[:, None]
+        flow = ops.take(prepared["embedding"], event, axis=0)
+        if beside is not None:
+            flow = flow + beside
+        flow = flow[:, None]
         turned = self._turned(event.shape[0], 1, state)
         filled = ops.minimum(state["filled"] + 1, settings.context)
         seen = (ops.arange(settings.context, dtype="int32") < filled[:, None])[:, None, None, :]

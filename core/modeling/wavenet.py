@@ -27,11 +27,18 @@ class WavenetNetwork(KeyedNetwork[WavenetSettings]):
         return {"position": np.zeros(batch, np.int32), "past": past}
 
     def sequence(
-        self, weights: Tree, events: Tensor, state: Tree | None, masks: Tensor | None = None
+        self,
+        weights: Tree,
+        events: Tensor,
+        state: Tree | None,
+        masks: Tensor | None = None,
+        beside: Tensor | None = None,
     ) -> tuple[Tensor, Tree]:
         """Logits of the event after each one; see `Network.sequence`."""
         weights = cast_weights(weights, self.compute_dtype)
         flow = embed(weights, events, self.compute_dtype)
+        if beside is not None:
+            flow = flow + ops.cast(beside, flow.dtype)
         rings, skips = [], ops.zeros_like(flow)
         for layer, dilation in enumerate(self._dilations()):
             past = None if state is None else (state["past"][layer], state["position"])
@@ -43,9 +50,11 @@ class WavenetNetwork(KeyedNetwork[WavenetSettings]):
             rings.append(ring)
         return self._end(weights, skips), self._after(state, rings, events.shape[1])
 
-    def step(self, prepared: Tree, event: Tensor, state: Tree) -> tuple[Tensor, Tree]:
+    def step(self, prepared: Tree, event: Tensor, state: Tree, beside: Tensor | None = None) -> tuple[Tensor, Tree]:
         """Logits after one event each; see `Network.step`."""
         flow = ops.take(prepared["embedding"], event, axis=0)
+        if beside is not None:
+            flow = flow + beside
         rings, skips = [], ops.zeros_like(flow)
         for layer, dilation in enumerate(self._dilations()):
             past = (state["past"][layer], state["position"])

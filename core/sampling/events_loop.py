@@ -9,6 +9,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from core.modeling.backend import Tensor, Tree, jit, scan, select, to_device
+from core.modeling.following import FollowingNetwork
 from core.modeling.network import Network
 from core.modeling.packing import Packing
 from core.music.notes import Notes
@@ -44,7 +45,7 @@ class EventsWeights:
 class EventsProgram:
     """A network's compiled functions for one block width; shared by all models of its architecture."""
 
-    def __init__(self, network: Network, weights: EventsWeights, rows: int, steps: int) -> None:
+    def __init__(self, network: FollowingNetwork, weights: EventsWeights, rows: int, steps: int) -> None:
         self.rows = rows
         self.steps = steps
         self._network = network
@@ -125,7 +126,8 @@ class EventsProgram:
                 scaled = logits / temperatures[:, None]
                 if shaped:
                     scaled = guide_events(scaled, carry["shape"], grammar, wanted["shape"])
-                scaled = ops.where(allowed_events(grammar, limits), scaled, RULED_OUT)
+                allowed = allowed_events(grammar, state["facts"], limits)
+                scaled = ops.where(allowed, scaled, RULED_OUT)
                 if shaped:
                     scaled = rule_out_unlikely(scaled, wanted["shape"], RULED_OUT)
                 if truncated:
@@ -136,7 +138,7 @@ class EventsProgram:
                 after = {
                     "state": state,
                     "event": event,
-                    "grammar": advance(grammar, event, limits),
+                    "grammar": advance(grammar, state["facts"], event, limits),
                     "shape": after_event(carry["shape"], grammar, event) if shaped else carry["shape"],
                 }
                 return after, (drawn, logits) if traced else (drawn,)

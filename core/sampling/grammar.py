@@ -1,4 +1,8 @@
-"""Which events may come next, so that every take is music that can be played and has its length."""
+"""Which events may come next, so that every take is music that can be played and has its length.
+
+What sounds, and for how long, is told by the facts that `core.modeling.sounding` follows; here is what the limits of a
+take need beside them.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,12 @@ from numpy.typing import NDArray
 
 from core.encoding.performance import BEGIN, END, NOTE_OFF, NOTE_ON, STEPS_PER_SECOND, TIME_SHIFT, VELOCITY
 from core.modeling.backend import Tensor, Tree
+from core.modeling.sounding import age_ticks, sounds
 from core.sampling.settings import TakeSettings
 
 _LONGEST_SILENCE = 10 * STEPS_PER_SECOND
 _LONGEST_RELEASE = 4 * STEPS_PER_SECOND
 _NEVER = 2**30
-_SILENT = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,36 +70,28 @@ class Limits:
 
 
 def initial_grammar(rows: int) -> dict[str, NDArray[np.generic]]:
-    """The state before a take's first event: time 0, nothing sounds, nothing played."""
+    """The state before a take's first event: time 0, nothing played."""
     return {
         "time": np.zeros(rows, np.int32),
         "notes": np.zeros(rows, np.int32),
         "last_onset": np.zeros(rows, np.int32),
-        "since": np.full((rows, 128), _SILENT, np.int32),
         "after_velocity": np.zeros(rows, bool),
         "done": np.zeros(rows, bool),
     }
 
 
 def grammar_after(events: NDArray[np.uint16], rows: int) -> dict[str, NDArray[np.generic]]:
-    """The state of every row after the events of a primer that the take begins with; its notes do not count.
-
-    What sounds then, the take will release.
-    """
+    """The state of every row after the events of a primer that the take begins with; its notes do not count."""
     state = initial_grammar(rows)
     is_shift = (events >= TIME_SHIFT) & (events < VELOCITY)
     time = np.cumsum(np.where(is_shift, events.astype(np.int64) - TIME_SHIFT + 1, 0))
-    for event, now in zip(events.tolist(), time.tolist(), strict=True):
-        if event < TIME_SHIFT:
-            state["since"][:, event % NOTE_OFF] = now if event < NOTE_OFF else _SILENT
-            if event < NOTE_OFF:
-                state["last_onset"][:] = now
     if events.size:
         state["time"][:] = time[-1]
+        state["last_onset"][:] = time[events < NOTE_OFF].max(initial=0)
     return state
 
 
-def allowed_events(state: Tree, limits: Tree) -> Tensor:
+def allowed_events(state: Tree, facts: Tree, limits: Tree) -> Tensor:
     """bool `[rows, 390]`: the events that may come next.
 
     Ruled out are note-ons of sounding pitches and of those out of range, note-offs of silent ones or within the tick of
@@ -104,10 +100,9 @@ def allowed_events(state: Tree, limits: Tree) -> Tensor:
     After the last note only releases and pauses follow, for 4 s at most. Every instant has room for finitely many
     events, so every take ends; and at least one event is always allowed.
     """
-    time, since = state["time"][:, None], state["since"]
-    sounding = since >= 0
+    time, sounding, age = state["time"][:, None], sounds(facts), age_ticks(facts)
     playing = (state["notes"] < limits["notes"])[:, None]
-    overdue = sounding & (time - since >= limits["longest"])
+    overdue = sounding & (age >= limits["longest"])
     must_release = ops.any(overdue, axis=-1, keepdims=True)
     quiet_until = ops.where(
         playing, state["last_onset"][:, None] + limits["silence"], state["last_onset"][:, None] + _LONGEST_RELEASE
@@ -116,10 +111,10 @@ def allowed_events(state: Tree, limits: Tree) -> Tensor:
     startable = ~sounding & (pitches >= limits["lowest"]) & (pitches <= limits["highest"])
     must_play = playing & (time >= quiet_until) & ops.any(startable, axis=-1, keepdims=True) & ~must_release
     free = ~must_release & ~must_play
-    held_until = ops.min(ops.where(sounding, since, _NEVER), axis=-1, keepdims=True) + limits["longest"]
+    held_until = time + limits["longest"] - ops.max(ops.where(sounding, age, -_NEVER), axis=-1, keepdims=True)
     reach = time + ops.arange(1, VELOCITY - TIME_SHIFT + 1, dtype="int32")
     ons = startable & playing & ~must_release
-    offs = ops.where(must_release, overdue, sounding & (time > since) & ~must_play)
+    offs = ops.where(must_release, overdue, sounding & (age > 0) & ~must_play)
     shifts = (reach <= ops.minimum(quiet_until, held_until)) & free
     velocities = playing & free & ops.any(startable, axis=-1, keepdims=True) & ~state["after_velocity"][:, None]
     end = limits["may_end"] & playing & free & (state["notes"] > 0)[:, None]
@@ -127,8 +122,8 @@ def allowed_events(state: Tree, limits: Tree) -> Tensor:
     return ops.concatenate([ons, offs, shifts, ops.repeat(velocities, BEGIN - VELOCITY, axis=-1), never, end], axis=-1)
 
 
-def advance(state: Tree, event: Tensor, limits: Tree) -> Tree:
-    """The state after one event each, int32 `[rows]`; rows that are done stay as they are."""
+def advance(state: Tree, facts: Tree, event: Tensor, limits: Tree) -> Tree:
+    """The state after one event each, int32 `[rows]`; rows that are done stay as they are. `facts` are before it."""
     done = state["done"]
     event = ops.where(done, END, event)
     is_on = event < NOTE_OFF
@@ -137,15 +132,13 @@ def advance(state: Tree, event: Tensor, limits: Tree) -> Tree:
     notes = state["notes"] + ops.cast(is_on, "int32")
     last_onset = ops.where(is_on, time, state["last_onset"])
     pitches = ops.arange(NOTE_ON, NOTE_OFF, dtype="int32")
-    since = ops.where(event[:, None] == pitches, time[:, None], state["since"])
-    since = ops.where(event[:, None] == pitches + NOTE_OFF, _SILENT, since)
-    released = ~ops.any(since >= 0, axis=-1) | (time - last_onset >= _LONGEST_RELEASE)
+    still = (sounds(facts) | (event[:, None] == pitches)) & (event[:, None] != pitches + NOTE_OFF)
+    released = ~ops.any(still, axis=-1) | (time - last_onset >= _LONGEST_RELEASE)
     over = (event == END) | (time >= limits["end"]) | (notes >= limits["notes"]) & released
     return {
         "time": time,
         "notes": notes,
         "last_onset": last_onset,
-        "since": since,
         "after_velocity": (event >= VELOCITY) & (event < BEGIN),
         "done": done | over,
     }

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.modeling.backend import Tensor, available_cores, device_kind
-from core.modeling.network import build_network
+from core.modeling.network import build_following
 from core.modeling.shapes import architecture
 from core.music.notes import Notes
 from core.sampling.blocks import ChunkInput, ChunkLoop
@@ -43,7 +43,7 @@ class Programs:
     def __init__(self, settings: FamilySettings) -> None:
         """Nothing is compiled before it is needed."""
         self._settings = settings
-        self._network = None if isinstance(settings, TutorialSettings) else build_network(settings)
+        self._network = None if isinstance(settings, TutorialSettings) else build_following(settings)
         self._events = EventsWeights(self._network) if self._network else None
         device = device_kind()
         self._widths = (_TUTORIAL_ROWS if isinstance(settings, TutorialSettings) else _EVENT_ROWS)[device]

@@ -56,6 +56,13 @@ class EventSettings(FamilySettings):
     steps: int = setting(2_000, "Steps", "Batches to train on.", ge=1, le=10_000_000)
     batch_size: int = batch_setting(16)
     window: int = window_setting(64)
+    sounding: bool = setting(
+        True,
+        "Knows what sounds",
+        "The network is told which pitches sound and for how long, and leaves out events that no music has there. "
+        "Fewer hanging notes, for a little more time at each step.",
+        advanced=True,
+    )
     dropout: float = setting(0.0, "Dropout", "Share of values dropped in training.", ge=0, lt=0.9)
     learning_rate: float = learning_rate_setting(0.01)
     warmup_steps: int = warmup_setting(50)

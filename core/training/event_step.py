@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from keras import ops
-from numpy.typing import NDArray
 
 from core.errors import TrainingError
 from core.modeling.backend import (
@@ -17,6 +16,7 @@ from core.modeling.backend import (
     to_numpy,
     value_and_gradients,
 )
+from core.modeling.following import window_state
 from core.modeling.network import Network
 from core.modeling.parallel import Devices, training_devices
 from core.training.loss import event_nats
@@ -100,12 +100,14 @@ class EventStep:
         trees, loss = self._compiled(trees, self._parts(batch, step), scalars)
         return trees, float(to_numpy(loss))
 
-    def _parts(self, batch: Batch, step: int) -> list[dict[str, NDArray[Any]]]:
+    def _parts(self, batch: Batch, step: int) -> list[dict[str, Any]]:
         """The batch's arrays, cut for the devices."""
         count = self._devices.parts
-        parts: list[dict[str, NDArray[Any]]] = [
-            {"events": events, "targets": targets, "counted": np.array(batch.counted, np.float32)}
-            for events, targets in zip(np.split(batch.events, count), np.split(batch.targets, count), strict=True)
+        counted = np.array(batch.counted, np.float32)
+        parts: list[dict[str, Any]] = [
+            {"events": part.events, "targets": part.targets, "counted": counted}
+            | ({} if part.facts is None else {"facts": part.facts})
+            for part in batch.split(count)
         ]
         generator = np.random.default_rng([self._settings.seed, _DROPOUT, step])
         masks = self._network.dropout_masks(generator, batch.events.shape[0])
@@ -116,7 +118,8 @@ class EventStep:
 
     def _gradients(self, trees: Tree, data: Tree) -> tuple[Tensor, Tree]:
         def mean_nats(weights: Tree) -> tuple[Tensor, tuple[()]]:
-            logits, _ = self._network.sequence(weights, data["events"], None, data.get("masks"))
+            state = window_state(data.get("facts"))
+            logits, _ = self._network.sequence(weights, data["events"], state, data.get("masks"))
             return ops.sum(event_nats(logits, data["targets"])) / data["counted"], ()
 
         (loss, _), gradients = value_and_gradients(mean_nats, trees["weights"])

@@ -22,7 +22,7 @@ class RecurrentSettings(EventSettings):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "Starter": {"embedding": 64, "units": 256, "layers": 1, "steps": 2_000, "evaluate_every": 250},
         "Standard": {
-            "embedding": 128, "units": 512, "layers": 1, "steps": 6_000, "dropout": 0.1, "window": 256,
+            "embedding": 128, "units": 512, "layers": 1, "steps": 4_000, "dropout": 0.1, "window": 256,
             "batch_size": 32, "learning_rate": 0.003, "warmup_steps": 200,
         },
         "Large": {

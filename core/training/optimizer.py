@@ -65,7 +65,8 @@ def running_average(average: Tree, weights: Tree, share: Tensor) -> Tree:
 
 def clip_by_global_norm(gradients: Tree, limit: float) -> tuple[Tree, Tensor]:
     """Scale all gradients so that their common Euclidean norm is at most `limit`; also returns the norm before."""
-    norm = ops.sqrt(sum(ops.sum(ops.square(gradient)) for gradient in gradients.values()))
+    # In one order, since a resume point gives the names back sorted, and another order rounds differently.
+    norm = ops.sqrt(sum(ops.sum(ops.square(gradients[name])) for name in sorted(gradients)))
     scale = ops.minimum(1.0, limit / (norm + 1e-12))
     return {name: gradient * scale for name, gradient in gradients.items()}, norm
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from core.datasets.corpus import Corpus
 from core.modeling.archive import pack, unpack
 from core.training.hooks import TrainingHooks
-from core.training.settings import FamilySettings
+from core.training.settings import FamilySettings, stored_values
 
 _FORMAT = 2
 
@@ -42,6 +42,8 @@ def read_resume(
     if document.get("format") != _FORMAT:
         hooks.log("The resume point is of another version; the training starts again.")
         return None
+    if document.get("family") == settings.family and isinstance(document.get("settings"), dict):
+        document["settings"] = stored_values(settings.family, document["settings"])
     if any(document.get(name) != value for name, value in _identity(settings, corpus_digest).items()):
         hooks.log("The resume point belongs to other settings or data; the training starts again.")
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from core.errors import InputError
@@ -28,13 +29,19 @@ __all__ = [
     "TransformerSettings",
     "TutorialSettings",
     "WavenetSettings",
+    "parse_stored_settings",
     "parse_training_settings",
+    "stored_values",
 ]
 
 FAMILIES: dict[str, type[FamilySettings]] = {
     cls.family: cls
     for cls in (LstmSettings, GruSettings, Conv1dSettings, WavenetSettings, TransformerSettings, TutorialSettings)
 }
+
+
+# What a setting that came later means in what was stored before: networks stay what they were.
+_BEFORE = {"sounding": False}
 
 
 def parse_training_settings(family: str, values: dict[str, Any], preset: str = "") -> FamilySettings:
@@ -49,3 +56,18 @@ def parse_training_settings(family: str, values: dict[str, Any], preset: str = "
     if preset and preset not in cls.presets:
         raise InputError.of("preset", f"preset: {preset!r} is unknown; allowed are {', '.join(cls.presets)}.")
     return cls.parse({**(cls.presets[preset] if preset else {}), **values})
+
+
+def stored_values(family: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """A family's settings as they were stored, with what they mean by leaving out what did not exist on their day."""
+    fields = FAMILIES[family].model_fields
+    return {name: off for name, off in _BEFORE.items() if name in fields} | dict(values)
+
+
+def parse_stored_settings(family: str, values: Mapping[str, Any]) -> FamilySettings:
+    """A family's settings as they were stored, by this version or an earlier one.
+
+    Raises:
+        InputError: a setting that this version refuses.
+    """
+    return FAMILIES[family].parse(stored_values(family, values))

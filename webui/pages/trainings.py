@@ -17,7 +17,7 @@ from core.services.datasets import get_dataset, list_datasets
 from core.services.estimates import estimate_training
 from core.services.keeping import keep_model
 from core.services.window_fit import check_window, window_advice
-from core.training.settings import FAMILIES, FamilySettings, parse_training_settings
+from core.training.settings import FAMILIES, FamilySettings, parse_training_settings, stored_values
 from webui.context import current_services
 from webui.forms import field_errors, form_fields, form_values, text_values
 from webui.identity import current_actor
@@ -93,7 +93,7 @@ def create() -> ResponseReturnValue:
     except CadenzaError as error:
         if request.accept_mimetypes.best == "application/json" or family not in FAMILIES:
             raise
-        return _form(FAMILIES[family], preset, dict(request.form), error)
+        return _form(FAMILIES[family], preset, {**request.form, **form_values(FAMILIES[family])}, error)
     if job is not None:
         send_tickets_for(services.settings, job)
     return done(f"The training {training.name} is queued.", url_for("trainings.show", training_id=training.id))
@@ -103,7 +103,8 @@ def _form_like(training_id: int) -> Response:
     """The form as it was for a training, to be changed and sent again."""
     with current_services().database.reading() as session:
         training = service.get_training(session, training_id)
-        values = text_values(training.settings) | {"name": training.name, "dataset_id": str(training.dataset_id or "")}
+        values = text_values(stored_values(training.family, training.settings))
+        values |= {"name": training.name, "dataset_id": str(training.dataset_id or "")}
         if training.job is not None and not training.job.state.is_final:
             values["instead_of"] = str(training.job.id)
     return _form(FAMILIES[training.family], "", values, None)
@@ -113,8 +114,7 @@ def _form_like(training_id: int) -> Response:
 def estimate() -> Response:
     """How long the training of the form as it stands will take."""
     family = request.args.get("family", "")
-    names = FAMILIES[family].model_fields if family in FAMILIES else {}
-    values = {name: text for name, text in request.args.items() if name in names and text.strip()}
+    values = form_values(FAMILIES[family], sent=request.args) if family in FAMILIES else {}
     try:
         settings = parse_training_settings(family, values)
         with current_services().database.reading() as session:

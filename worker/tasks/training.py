@@ -20,7 +20,7 @@ from core.services.keeping import add_training_model, store_model_files
 from core.services.trainings import get_training
 from core.training.hooks import TrainingInterrupted, TrainingPoint, TrainingProgress, TrainingResult
 from core.training.run import train
-from core.training.settings import FAMILIES, FamilySettings
+from core.training.settings import FamilySettings, parse_stored_settings
 from worker.unit_context import UnitContext
 
 
@@ -41,7 +41,7 @@ def run(context: UnitContext) -> None:
         raise ConflictError("The dataset of this training was deleted; import it again and submit a new training.")
     context.progress(phase="loading the data", unit="steps")
     corpus = Corpus.from_bytes(context.store.read(dataset.corpus_key))
-    settings = FAMILIES[training.family].parse(training.settings)
+    settings = parse_stored_settings(training.family, training.settings)
     hooks = _RowHooks(context, training)
     hooks.forget_points_after(training.resume_step)
     result = _train(context, settings, corpus, hooks)

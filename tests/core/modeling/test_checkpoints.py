@@ -64,6 +64,25 @@ def test_the_hash_is_of_what_decides_the_music() -> None:
     assert replace(checkpoint, weights=weights).content_hash != checkpoint.content_hash
 
 
+def test_a_model_from_before_there_was_sounding_stays_what_it_was() -> None:
+    settings = LstmSettings(embedding=8, units=8, layers=2, sounding=False)
+    values = settings.model_dump(mode="json")
+    named = Checkpoint("lstm", "performance", values, initial_weights(settings))
+    earlier = replace(named, settings={name: value for name, value in values.items() if name != "sounding"})
+    again = Checkpoint.from_bytes(earlier.to_bytes())
+    assert again.family_settings == settings
+    # The hash that it had then.
+    assert (
+        again.content_hash == named.content_hash == "5a795d319fac636aac61bb423e8d8f6de9c38c8ae8714260c81996544fd855b9"
+    )
+    sounding = initial_weights(LstmSettings(embedding=8, units=8, layers=2))
+    assert set(sounding) - set(named.weights) == {"sounding.kernel", "sounding.bias", "beside.kernel"}
+    assert {name for name, array in named.weights.items() if array.shape != sounding[name].shape} == {
+        "output.kernel",
+        "output.bias",
+    }
+
+
 def test_counts_parameters() -> None:
     assert parameter_count(TutorialSettings()) == 84_354
     assert _checkpoint().parameters == sum(array.size for array in _checkpoint().weights.values())
@@ -75,8 +94,8 @@ def test_counts_parameters() -> None:
         ({"format": 99}, "format 99"),
         ({"family": "organ"}, "'organ'"),
         ({"encoding": "tutorial"}, "'tutorial'"),
-        ({"settings": {"units": 16, "embedding": 8, "layers": 2}}, "needed is float32 of"),
-        ({"settings": {"units": 8, "embedding": 8, "layers": 1}}, "differ in lstm_1"),
+        ({"settings": {"units": 16, "embedding": 8, "layers": 2, "sounding": True}}, "needed is float32 of"),
+        ({"settings": {"units": 8, "embedding": 8, "layers": 1, "sounding": True}}, "differ in lstm_1"),
         ({"settings": {"units": -4}}, "units"),
         ({"settings": []}, "damaged"),
         ({"figures": {"loss": "low"}}, "figure"),

@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from core.encoding.performance import encode
+from core.encoding.sounding import no_facts
 from core.modeling.backend import jit, scan, to_device, to_numpy
+from core.modeling.following import window_state
 from core.modeling.initial import initial_weights
 from core.modeling.network import build_network
 from core.modeling.shapes import parameter_count, weight_shapes
+from core.music.notes import Notes
 from core.training.settings import FAMILIES, EventSettings, parse_training_settings
 
 pytestmark = pytest.mark.slow
@@ -32,19 +36,24 @@ _STEPS = 40
 class _Compiled:
     """A family's network with weights that all matter, and its compiled functions."""
 
-    def __init__(self, family: str) -> None:
-        settings = parse_training_settings(family, _SMALL[family])
+    def __init__(self, family: str, *, sounding: bool) -> None:
+        settings = parse_training_settings(family, {**_SMALL[family], "sounding": sounding})
         self.network = build_network(settings)
         generator = np.random.default_rng(5)
         self.weights = to_device(
             {
-                name: (array + generator.normal(size=array.shape) * (0.3 if "output" in name else 0.05)).astype(
-                    np.float32
-                )
+                name: (
+                    array
+                    + generator.normal(size=array.shape)
+                    * (0.3 if {"output", "sounding"} & {*name.split(".")} else 0.05)
+                ).astype(np.float32)
                 for name, array in initial_weights(settings).items()
             }
         )
         self.sequence = jit(self.network.sequence)
+        self.trained = jit(
+            lambda weights, events, facts: self.network.sequence(weights, events, window_state(facts))[0]
+        )
         self._steps = jit(self._many_steps)
 
     def stepped(self, events: NDArray[np.int32], state: Any) -> tuple[NDArray[Any], Any]:
@@ -63,20 +72,35 @@ class _Compiled:
         return scan(one, state, events)
 
 
+def _music(seed: int) -> NDArray[np.int32]:
+    generator = np.random.default_rng(seed)
+    onsets = np.cumsum(generator.choice([0.0, 0.1, 1.7], 200))
+    ends, pitches = generator.choice([0.1, 0.5, 3.0], 200), generator.integers(40, 90, 200)
+    return encode(Notes.of(onsets, ends, pitches, generator.choice([40, 80], 200))).astype(np.int32)
+
+
 _compiled = lru_cache(maxsize=None)(_Compiled)
 
 
 @pytest.mark.parametrize("family", _SMALL)
 def test_windows_and_steps_give_the_same_logits(family: str) -> None:
-    compiled = _compiled(family)
-    events = np.random.default_rng(1).integers(0, 390, (3, 600)).astype(np.int32)
-    whole, nothing = compiled.sequence(compiled.weights, events, None)
-    assert nothing is None
-    whole = to_numpy(whole)
+    compiled = _compiled(family, sounding=True)
+    # Half of it real music: its chords and pauses; the other half anything at all.
+    generator = np.random.default_rng(1)
+    events = generator.integers(0, 390, (3, 600)).astype(np.int32)
+    events[:, :300] = [_music(seed)[:300] for seed in range(3)]
     first = to_device(compiled.network.initial_state(3))
+    whole, after_window = compiled.sequence(compiled.weights, events, first)
+    whole = to_numpy(whole)
     stepped, after_steps = compiled.stepped(events, first)
     assert np.abs(whole - stepped).max() < 1e-4
-    assert whole.std() > 0.3
+    possible = whole > -500
+    assert whole[possible].std() > 0.3
+    assert 0.2 < possible.mean() < 0.9
+    # Training reads the same, but for what cannot follow.
+    trained = compiled.trained(compiled.weights, events, no_facts(3))
+    assert np.abs(to_numpy(trained) - whole)[possible].max() < 1e-4
+    assert to_numpy(trained).min() > -500
     # Windows one after the other are one; and steps go on from windows.
     state = first
     for begin in (0, 280):
@@ -84,13 +108,14 @@ def test_windows_and_steps_give_the_same_logits(family: str) -> None:
         assert np.abs(to_numpy(logits) - whole[:, begin : begin + 280]).max() < 1e-4
     stepped, after_both = compiled.stepped(events[:, 560:], state)
     assert np.abs(stepped - whole[:, 560:]).max() < 1e-4
-    for ours, theirs in zip(keras.tree.flatten(after_both), keras.tree.flatten(after_steps), strict=True):
-        assert np.abs(to_numpy(ours) - to_numpy(theirs)).max() < 1e-4
+    for after in (after_both, after_window):
+        for ours, theirs in zip(keras.tree.flatten(after), keras.tree.flatten(after_steps), strict=True):
+            assert np.abs(to_numpy(ours) - to_numpy(theirs)).max() < 1e-4
 
 
 @pytest.mark.parametrize("family", _SMALL)
 def test_state_keeps_its_shapes_and_rows_are_apart(family: str) -> None:
-    compiled = _compiled(family)
+    compiled = _compiled(family, sounding=True)
     events = np.random.default_rng(1).integers(0, 390, (3, 120)).astype(np.int32)
     first = compiled.network.initial_state(3)
     late, after = compiled.stepped(events, to_device(first))
@@ -108,7 +133,7 @@ def test_state_keeps_its_shapes_and_rows_are_apart(family: str) -> None:
     ("family", "reach"), [("conv1d", 3 * 5), ("wavenet", 1 + 2 + 4 + 8 + 16 + 1 + 2), ("transformer", 2 * 99)]
 )
 def test_an_event_beyond_the_reach_does_nothing(family: str, reach: int) -> None:
-    compiled = _compiled(family)
+    compiled = _compiled(family, sounding=False)  # what sounds is known for ever
     events = np.random.default_rng(1).integers(0, 390, (3, 600)).astype(np.int32)
     other = events.copy()
     other[:, 50] = (events[:, 50] + 100) % 390

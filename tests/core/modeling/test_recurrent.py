@@ -29,8 +29,8 @@ def _weights(settings: LstmSettings | GruSettings) -> dict[str, NDArray[np.float
 @pytest.mark.parametrize(
     ("settings", "layer"),
     [
-        (LstmSettings(embedding=16, units=32, layers=2), keras.layers.LSTM),
-        (GruSettings(embedding=16, units=32, layers=2), keras.layers.GRU),
+        (LstmSettings(embedding=16, units=32, layers=2, sounding=False), keras.layers.LSTM),
+        (GruSettings(embedding=16, units=32, layers=2, sounding=False), keras.layers.GRU),
     ],
 )
 def test_equals_keras_layers(settings: LstmSettings | GruSettings, layer: type[keras.layers.Layer]) -> None:

@@ -18,12 +18,21 @@ def _checkpoint(settings: FamilySettings, larger: float) -> Checkpoint:
         name: (array * (1.0 if "recurrent" in name else larger)).astype(np.float32)
         for name, array in initial_weights(settings).items()
     }
+    # It begins at 0, where it would not matter.
+    if "beside.kernel" in weights:
+        shape = weights["beside.kernel"].shape
+        weights["beside.kernel"] = np.random.default_rng(4).normal(0, 0.3, shape).astype(np.float32)
     return Checkpoint(settings.family, settings.encoding, settings.model_dump(mode="json"), weights)
 
 
 @pytest.fixture(scope="session")
 def events_checkpoint() -> Checkpoint:
     return _checkpoint(LstmSettings(embedding=16, units=24, layers=2, seed=3), 3.0)
+
+
+@pytest.fixture(scope="session")
+def plain_events_checkpoint() -> Checkpoint:
+    return _checkpoint(LstmSettings(embedding=16, units=24, layers=2, seed=3, sounding=False), 3.0)
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +48,13 @@ def events_composer(events_checkpoint: Checkpoint) -> Any:
     from core.sampling.composer import Composer
 
     return Composer(events_checkpoint)
+
+
+@pytest.fixture(scope="session")
+def plain_events_composer(plain_events_checkpoint: Checkpoint) -> Any:
+    from core.sampling.composer import Composer
+
+    return Composer(plain_events_checkpoint)
 
 
 @pytest.fixture(scope="session")

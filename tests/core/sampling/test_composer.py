@@ -9,13 +9,15 @@ import pytest
 from numpy.typing import NDArray
 
 from core.encoding.performance import BEGIN, decode, encode
+from core.encoding.sounding import AGE_COUNT, AGE_EDGES, facts_after, no_facts
 from core.encoding.tutorial import to_triples
 from core.errors import InputError
 from core.modeling.checkpoints import Checkpoint
+from core.modeling.sounding import canonical_events
 from core.modeling.tutorial import build_keras_model
 from core.music.notes import Notes
 from core.sampling.blocks import run_blocks
-from core.sampling.composer import CompositionInterrupted
+from core.sampling.composer import Composer, CompositionInterrupted
 from core.sampling.grammar import Limits, advance, allowed_events, initial_grammar
 from core.sampling.settings import TakeSettings
 from core.sampling.tutorial_loop import TutorialProgram, prepare_tutorial
@@ -38,39 +40,83 @@ def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return 1 / (1 + np.exp(-x))
 
 
+class _Sounding:
+    """What sounds, by hand: when each pitch was last struck or released, in ticks, and which are held."""
+
+    def __init__(self) -> None:
+        self.now, self.changed, self.held = 0, dict[int, int](), set[int]()
+
+    def read(self, event: int) -> None:
+        if event < 256:
+            self.changed[event % 128] = self.now
+            (self.held.add if event < 128 else self.held.discard)(event % 128)
+        elif event < 356:
+            self.now += event - 255
+
+    def beside(self, w: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        sounds, ages = np.zeros(128), np.zeros(128)
+        for pitch in self.held:
+            sounds[pitch], ages[pitch] = 1, np.log(1 + min(self.now - self.changed[pitch], 800)) / np.log(801)
+        hidden = np.concatenate([sounds, ages]) @ w["sounding.kernel"] + w["sounding.bias"]
+        return np.asarray(np.maximum(hidden, 0) @ w["beside.kernel"])
+
+    def told(self, output: NDArray[np.float64]) -> NDArray[np.float64]:
+        logits = output[:390].copy()
+        for pitch in range(128):
+            ticks = self.now - self.changed.get(pitch, -10_000)
+            if ticks > 0:
+                age = int((ticks >= AGE_EDGES).sum()) - 1
+                logits[pitch] += output[390 + age]
+                logits[128 + pitch] += output[390 + AGE_COUNT + age]
+        return logits
+
+
+@pytest.mark.parametrize("sounding", [False, True])
 @pytest.mark.parametrize("primed", [False, True])
 def test_events_equal_a_plain_numpy_loop(
-    primed: bool, events_composer: Any, events_checkpoint: Checkpoint, primer: Notes
+    primed: bool, sounding: bool, events_checkpoint: Checkpoint, plain_events_checkpoint: Checkpoint, primer: Notes
 ) -> None:
     """The same uniforms and the same rules, event by event in double precision."""
     settings, start = TakeSettings(length=15), encode(primer)[:-1] if primed else np.array([BEGIN], np.uint16)
     limits = Limits.of(settings)
-    (take,) = _compose(events_composer, range(5, 6), settings, primer if primed else None, temperature=0.8)
-    w = {name: array.astype(np.float64) for name, array in events_checkpoint.weights.items()}
+    checkpoint = events_checkpoint if sounding else plain_events_checkpoint
+    (take,) = _compose(Composer(checkpoint), range(5, 6), settings, primer if primed else None, temperature=0.8)
+    w = {name: array.astype(np.float64) for name, array in checkpoint.weights.items()}
     state = [(np.zeros(24), np.zeros(24)) for _ in range(2)]
     grammar: Any = initial_grammar(1)
+    facts: Any = no_facts(1)
+    known = _Sounding()
     numbers, events = iter(Uniforms(5).take(2000)), []
 
     def read(event: int) -> NDArray[np.float64]:
+        known.read(event)
         flow = w["embedding"][event]
         for layer, (h, c) in enumerate(state):
             z = flow @ w[f"lstm_{layer}.kernel"] + w[f"lstm_{layer}.bias"] + h @ w[f"lstm_{layer}.recurrent"]
+            if sounding and layer == 0:
+                z = z + known.beside(w)
             i, f, g, o = np.split(z, 4)
             c_after = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
             flow = _sigmoid(o) * np.tanh(c_after)
             state[layer] = (flow, c_after)
-        return flow @ w["output.kernel"] + w["output.bias"]
+        output = flow @ w["output.kernel"] + w["output.bias"]
+        return known.told(output) if sounding else output
 
     for event in start[:-1]:
         read(int(event))
     event = int(start[-1])
+    facts = facts_after(start[:-1].astype(np.int64), facts)
     while not bool(np.asarray(grammar["done"])[0]):
         logits = read(event) / 0.8
-        allowed = np.asarray(allowed_events(grammar, limits.tensors()))[0]
+        facts = facts_after(np.array([event]), facts)
+        allowed = np.asarray(allowed_events(grammar, facts, limits.tensors()))[0]
+        canonical = np.asarray(canonical_events(np.array([event], np.int32), facts))[0]
+        if sounding and (allowed & canonical).any():
+            allowed = allowed & canonical
         weights = np.where(allowed, np.exp(logits - logits[allowed].max()), 0)
         event = int((np.cumsum(weights) > next(numbers) * weights.sum()).argmax())
         events.append(event)
-        grammar = advance(grammar, np.array([event], np.int32), limits.tensors())
+        grammar = advance(grammar, facts, np.array([event], np.int32), limits.tensors())
     loudness = [event for event in start if 356 <= event < 388][-1:]
     expected = decode(np.array([*loudness, *events], np.uint16))
     assert len(take) == len(expected) == 15
@@ -138,8 +184,11 @@ def test_tempo_and_velocity_change_nothing_else(family: str, request: pytest.Fix
     assert (changed.velocity == 99).all()
 
 
-def test_may_end_early(events_composer: Any) -> None:
-    free = _compose(events_composer, range(20), TakeSettings(length=2000, may_end_early=True), temperature=2.0)
+def test_may_end_early(plain_events_checkpoint: Checkpoint) -> None:
+    # What sounds would have to be released first, which a network that was never trained does not come to.
+    free = _compose(
+        Composer(plain_events_checkpoint), range(20), TakeSettings(length=2000, may_end_early=True), temperature=2.0
+    )
     lengths = [len(take) for take in free]
     assert all(1 <= length <= 2000 for length in lengths)
     assert len(set(lengths)) > 10

@@ -9,7 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from core.encoding.performance import BEGIN, END, TIME_SHIFT, VELOCITY
+from core.encoding.sounding import no_facts
 from core.modeling.backend import jit, to_device, to_numpy
+from core.modeling.sounding import facts_next
 from core.sampling.choice import RULED_OUT, choose
 from core.sampling.grammar import Limits, advance, allowed_events, initial_grammar
 from core.sampling.settings import TakeSettings
@@ -24,10 +26,10 @@ def draw() -> Any:
 
     import keras
 
-    def step(state: Any, limits: Any, logits: Any, uniforms: Any) -> Any:
-        allowed = allowed_events(state, limits)
+    def step(state: Any, facts: Any, limits: Any, logits: Any, uniforms: Any) -> Any:
+        allowed = allowed_events(state, facts, limits)
         event = choose(keras.ops.where(allowed, logits, RULED_OUT), uniforms)
-        return event, allowed, advance(state, event, limits)
+        return event, allowed, advance(state, facts, event, limits), facts_next(event, facts)
 
     return jit(step)
 
@@ -57,7 +59,7 @@ _TASTES: dict[str, tuple[int, int, float]] = {  # first event, the one after the
 )
 def test_every_event_is_playable_and_every_take_ends(draw: Any, values: dict[str, Any]) -> None:
     limits = Limits.of(TakeSettings.parse(values))
-    state = to_device(initial_grammar(len(_TASTES)))
+    state, facts = to_device(initial_grammar(len(_TASTES))), to_device(no_facts(len(_TASTES)))
     logits = np.zeros((len(_TASTES), 390), np.float32)
     for row, (first, end, preference) in enumerate(_TASTES.values()):
         logits[row, first:end] = preference
@@ -66,7 +68,7 @@ def test_every_event_is_playable_and_every_take_ends(draw: Any, values: dict[str
     for place in range(60_000):
         if all(checker.done for checker in checkers):
             break
-        event, allowed, state = draw(state, limits.tensors(), logits, numbers[:, place])
+        event, allowed, state, facts = draw(state, facts, limits.tensors(), logits, numbers[:, place])
         events, mask, done = to_numpy(event), to_numpy(allowed), to_numpy(state["done"])
         for row, checker in enumerate(checkers):
             if not checker.done:

@@ -9,7 +9,9 @@ from core.training.settings import LstmSettings, TutorialSettings
 
 
 def test_counts_the_products_of_an_lstm() -> None:
-    settings = LstmSettings(embedding=128, units=512, steps=10, batch_size=32, window=128, evaluate_every=10)
+    settings = LstmSettings(
+        embedding=128, units=512, sounding=False, steps=10, batch_size=32, window=128, evaluate_every=10
+    )
     per_event = 512 * 2048 + 512 * 390
     assert training_flops(settings, {}) == 6 * per_event * 10 * 32 * 128
     held_out = training_flops(settings, {"held_out_events": 30_000}) - training_flops(settings, {})

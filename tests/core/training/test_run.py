@@ -37,7 +37,7 @@ def test_lstm_learns_and_tells_how_far_it_is(
     figures = [point.values["held_out_nats_per_event"] for point in hooks.points]
     assert [point.step for point in hooks.points] == [20, 40, 60]
     # 390 events alike would be ln 390 = 5.97 nats.
-    assert figures[-1] < 4.6 < figures[0]
+    assert figures[-1] < 0.95 * figures[0] < 0.95 * 5.9
     assert result.best.figures["held_out_nats_per_event"] == min(figures)
     assert (result.steps, result.stopped_early) == (60, False)
     assert hooks.latest is not None

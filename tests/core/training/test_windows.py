@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from core.datasets.corpus import Corpus
 from core.encoding.performance import BEGIN, END, TIME_SHIFT, encode
+from core.encoding.sounding import NEVER, Facts, facts_after, no_facts
 from core.music.notes import Notes
 from core.training.settings import LstmSettings
 from core.training.tutorial_windows import spread
@@ -40,6 +42,57 @@ def test_every_window_is_a_cut_of_one_piece(window: int, seed: int, step: int) -
         assert count == window or any(stream.size - 1 == count for stream in found)
     assert batch.counted == (batch.targets != PADDING).sum()
     assert batch.notes == ((batch.targets >= 0) & (batch.targets < 128)).sum()
+
+
+@given(st.integers(8, 60), st.integers(0, 1000))
+@budget(max_examples=20, deadline=None)
+def test_facts_are_those_of_the_whole_piece_before_the_window(window: int, step: int) -> None:
+    pieces = [_piece(number, size) for number, size in enumerate((3, 300))]  # the longer of more than one kept place
+    streams = [encode(piece).astype(np.int32) for piece in pieces]
+    assert streams[1].size > 1_100
+    moved = EventWindows(pieces, _plain(window, batch_size=12, transpose_semitones=12)).batch(step)
+    assert moved.facts is not None
+    for row, (events, targets) in enumerate(zip(moved.events, moved.targets, strict=True)):
+        count = int((targets != PADDING).sum())
+        cut = np.concatenate((events[:1], targets[:count]))
+        ours = {name: values[row] for name, values in moved.facts.items()}
+        assert any(_same(ours, expected) for expected in _possible_facts(streams, cut))
+    parts = moved.split(3)
+    assert [part.counted for part in parts] == [part.counted for part in (moved.first(4), *parts[1:])]
+    assert sum(part.counted for part in parts) == moved.counted
+    for part, expected in zip(parts, np.split(moved.facts["last"], 3), strict=True):
+        assert part.facts is not None
+        np.testing.assert_array_equal(part.facts["last"], expected)
+
+
+def _possible_facts(streams: list[NDArray[np.int32]], cut: NDArray[np.int32]) -> Iterator[Facts]:
+    """Of each place of a piece that some transposition makes the window, what sounds there."""
+    for stream in streams:
+        views = np.lib.stride_tricks.sliding_window_view(stream, cut.size) if stream.size >= cut.size else []
+        for place, view in enumerate(views):
+            difference = cut.astype(int) - view
+            pitched = view < TIME_SHIFT
+            shift = int(difference[pitched][0]) if pitched.any() else 0
+            if (difference[~pitched] == 0).all() and (difference[pitched] == shift).all():
+                facts = facts_after(stream[:place], no_facts(1))
+                last = np.full(128, NEVER)
+                for pitch in range(128):
+                    if 0 <= pitch + shift < 128:
+                        last[pitch + shift] = facts["last"][0, pitch]
+                reached = int(facts["reached"][0])
+                yield {
+                    "last": last,
+                    "reached": np.array(reached if reached < 0 else reached + shift),
+                    **_velocity(facts),
+                }
+
+
+def _velocity(facts: Facts) -> Facts:
+    return {"velocity": facts["velocity"][0]}
+
+
+def _same(ours: Facts, theirs: Facts) -> bool:
+    return all((ours[name] == theirs[name]).all() for name in ours)
 
 
 def test_seed_and_step_alone_decide(make_corpus: Callable[..., Corpus]) -> None:

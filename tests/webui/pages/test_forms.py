@@ -40,6 +40,17 @@ def test_a_training_is_queued_with_what_the_form_says(client: FlaskClient, conte
     assert "The training Mine is queued." in page
 
 
+def test_a_switch_that_is_on_by_default_can_be_turned_off(client: FlaskClient, content: WebContent) -> None:
+    form = {"family": "lstm", "dataset_id": str(content.dataset()), "sounding.shown": "1", "units": "5"}
+    switch = re.compile(r'<input[^>]*id="field-sounding"[^>]*>')
+    assert [" checked" in found for found in switch.findall(client.get("/trainings/new?family=lstm").text)] == [True]
+    refused = client.post("/trainings", data=form).text
+    assert [" checked" in found for found in switch.findall(refused)] == [False], "what was chosen is lost"
+    assert client.post("/trainings", data={**form, "units": "64"}).status_code == 303
+    with content.database.reading() as session:
+        assert session.query(Training).one().settings["sounding"] is False
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_form_as_it_comes_is_accepted(client: FlaskClient, content: WebContent, family: str) -> None:
     content.dataset()
