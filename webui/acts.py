@@ -43,6 +43,8 @@ _NAMED = {
     "takes.star": "take.change",
     "takes.note": "take.change",
     "api.upload_model": "model.upload",
+    "api.add_ready_model": "model.add",
+    "models.ready": "model.add",
     "takes.more": "take.more_like",
     "placing.move": "job.move",
     "placing.priority": "job.place",

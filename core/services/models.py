@@ -14,7 +14,7 @@ from core.models.generations import Generation
 from core.models.jobs import Job, JobState
 from core.models.trainings import Model
 from core.records.database import Database, announce
-from core.services.keeping import store_model_files
+from core.services.keeping import ModelFiles, store_model_files
 from core.services.measuring import job_measuring
 from core.services.paging import Page, fetch_page
 from core.services.rows import kept, locked, storable
@@ -119,25 +119,35 @@ def upload_model(database: Database, store: ArtifactStore, data: bytes, *, name:
     files = store_model_files(store, checkpoint, data, None)
     try:
         with database.transaction() as session:
-            model = Model(
-                name=title,
-                owner=owner,
-                family=checkpoint.family,
-                encoding=checkpoint.encoding,
-                settings=checkpoint.family_settings.model_dump(mode="json"),
-                figures=_plain_figures(checkpoint.figures),
-                parameters=checkpoint.parameters,
-                content_hash=checkpoint.content_hash,
-                checkpoint_key=files.checkpoint_key,
-                stored_bytes=files.size_bytes,
-                origin="uploaded",
-            )
-            session.add(model)
-            session.flush()
-            announce(session, "models")
+            model = add_stored_model(session, files, name=title, owner=owner, origin="uploaded")
     except BaseException as error:
         files.delete_after(error, store)
         raise
+    return model
+
+
+def add_stored_model(
+    session: Session, files: ModelFiles, *, name: str, owner: str, origin: str, dataset_name: str = ""
+) -> Model:
+    """Add the model of stored files that no training of this installation made."""
+    checkpoint = files.checkpoint
+    model = Model(
+        name=name,
+        owner=owner,
+        family=checkpoint.family,
+        encoding=checkpoint.encoding,
+        settings=checkpoint.family_settings.model_dump(mode="json"),
+        figures=_plain_figures(checkpoint.figures),
+        parameters=checkpoint.parameters,
+        content_hash=checkpoint.content_hash,
+        checkpoint_key=files.checkpoint_key,
+        stored_bytes=files.size_bytes,
+        origin=origin,
+        dataset_name=dataset_name,
+    )
+    session.add(model)
+    session.flush()
+    announce(session, "models")
     return model
 
 

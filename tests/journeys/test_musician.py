@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from playwright.sync_api import Page, expect
 
+from core.ready.shipped import ready_model
 from tests.tools.browser import EAR, drop, position
 from tests.tools.journey import Api, check_zip, held_still, until, write_pieces, zip_of
 from webui.launcher.system import System
@@ -23,6 +24,7 @@ _EPOCHS = 3
 def test_from_an_empty_dashboard_to_files(page: Page, api: Api, system: System, tmp_path: Path):
     page.add_init_script(EAR)
     looks_at_an_empty_dashboard(page)
+    hears_the_model_that_comes_along(page)
     imports_files_and_a_zip(page, api, system, tmp_path)
     listens_to_a_piece(page)
     trains_the_tutorial(page, api)
@@ -41,6 +43,20 @@ def looks_at_an_empty_dashboard(page: Page) -> None:
     expect(page.get_by_text("Nothing has been asked for yet")).to_be_visible()
     expect(page.locator("#workers .state-ready")).to_have_count(3)
     expect(page.locator("[data-live-state=open]")).to_be_visible()
+
+
+def hears_the_model_that_comes_along(page: Page) -> None:
+    page.get_by_role("button", name="Compose 8 takes").click()
+    expect(page.get_by_role("heading", name=f"8 takes by {ready_model().name}")).to_be_visible()
+    expect(page.locator("article.take")).to_have_count(8, timeout=_LONG)
+    page.get_by_role("button", name="Play Seed 0").click()
+    until(lambda: page.evaluate("ear.heard"), 20, "a sound")
+    page.get_by_role("link", name=ready_model().name).click()
+    card = page.locator("#card")
+    expect(card.get_by_role("heading", level=3)).to_have_text(["Data", "Licence", "Figures", "Limits"])
+    page.goto("/")
+    expect(page.get_by_role("heading", name="First steps")).to_be_visible()
+    expect(page.get_by_role("button", name="Compose 8 takes")).to_have_count(0)
     page.get_by_role("link", name="Datasets").first.click()
     page.get_by_role("link", name="Upload files").click()
 

@@ -7,6 +7,7 @@ from flask import Response, request
 
 from core.errors import NotFoundError
 from core.services import models as service
+from core.services import ready
 from core.services.paging import Page
 from webui.api.answers import location, no_content, stored_answer
 from webui.api.blueprint import api, file_input, sent_files
@@ -43,6 +44,14 @@ def upload_model() -> tuple[ModelOutput, int, dict[str, str]]:
     name = RenameInput.model_validate({"name": request.form["name"]}).name if request.form.get("name") else ""
     model = service.upload_model(services.database, services.store, data, name=name, owner=current_actor().name)
     return ModelOutput.of(model), 201, location("models", model.id)
+
+
+@api.post("/models/ready")
+@api.output(ModelOutput)
+def add_ready_model() -> ModelOutput:
+    """Add the model that comes with Cadenza, trained on Bach's chorales; the one that is there, if it is."""
+    services = current_services()
+    return ModelOutput.of(ready.add_ready_model(services.database, services.store, current_actor().name)[0])
 
 
 @api.get("/models/<number:model_id>")

@@ -43,7 +43,27 @@ def models(context: click.Context, search: str, page: str, per_page: str, as_jso
         "dataset": lambda item: item["dataset_name"],
         "created": lambda item: moment(item["created_at"]),
     }
-    print_page(answer, columns, "There is no model yet; `cadenza train --dataset D --preset Starter` makes one.")
+    make_one = "`cadenza train --dataset D --preset Starter` makes one"
+    print_page(answer, columns, f"There is no model yet; `cadenza models ready` adds one, {make_one}.")
+
+
+@models.command()
+@api_client
+def ready(client: ApiClient) -> None:
+    """Add the model that comes with Cadenza."""
+    answer = client.send("POST", "/models/ready")
+    click.echo(f"model {answer['id']}: {answer['name']}")
+
+
+@models.command()
+@click.argument("model", metavar="MODEL")
+@api_client
+def card(client: ApiClient, model: str) -> None:
+    """Show a model's card: data, licence, figures, limits."""
+    found = model_by(client, model)
+    if not found["card"]:
+        raise Refusal(f"The model {found['name']!r} has no card; only the one that comes with Cadenza has.")
+    click.echo(found["card"], nl=False)
 
 
 @models.command()

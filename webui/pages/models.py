@@ -12,9 +12,11 @@ from sqlalchemy.orm import Session
 from core.errors import InputError
 from core.evaluation.settings import EvaluationSettings
 from core.models.trainings import Training
+from core.ready.shipped import card_of
 from core.services import evaluations
 from core.services import models as service
-from core.services.generations import find_generations
+from core.services.generations import create_generation, find_generations
+from core.services.ready import add_ready_model
 from core.services.trainings import find_trainings
 from core.training.settings import FAMILIES
 from webui.context import current_services
@@ -23,6 +25,8 @@ from webui.identity import current_actor
 from webui.pages.answers import done, number_arg, page, wanted_part
 from webui.pages.evaluations import words
 from webui.pages.files import send_stored
+from webui.pages.generations import queued
+from webui.pages.model_cards import card_as_html
 
 bp = Blueprint("models", __name__, url_prefix="/models")
 
@@ -58,6 +62,7 @@ def show(model_id: int) -> Response:
             generations=find_generations(session, model_id=model_id, per_page=8),
             labels=setting_labels(model.family),
             **_measured(session, model_id),
+            card=card_as_html(card_of(model.content_hash)),
             summary=FAMILIES[model.family].summary if model.family in FAMILIES else "",
         )
 
@@ -83,6 +88,22 @@ def upload() -> ResponseReturnValue:
         services.database, services.store, file.stream.read(), name=name[:200], owner=current_actor().name
     )
     return done(f"The model {model.name} is here.", url_for("models.show", model_id=model.id))
+
+
+@bp.post("/ready")
+def ready() -> ResponseReturnValue:
+    """Add the model that comes with Cadenza; with `seeds` it composes them at once, with `form` its form follows."""
+    services = current_services()
+    model, _ = add_ready_model(services.database, services.store, current_actor().name)
+    seeds = request.form.get("seeds", "")
+    if not seeds:
+        target = "generations.new" if "form" in request.form else "models.show"
+        return done(f"The model {model.name} is here.", url_for(target, model_id=model.id))
+    with services.database.transaction() as session:
+        generation = create_generation(
+            session, services.store, model_id=model.id, values={"seeds": seeds}, owner=current_actor().name
+        )
+    return queued(generation)
 
 
 @bp.post("/<number:model_id>/rename")

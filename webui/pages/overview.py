@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from core.models.datasets import Dataset
@@ -13,6 +13,8 @@ from core.models.trainings import Model
 from core.models.workers import Worker, WorkerState
 from core.queue.queues import queue_controls
 from core.queue.waiting import queue_counts
+from core.ready.shipped import ready_model
+from core.services.ready import ORIGIN
 from webui.context import current_services
 from webui.pages.answers import page, wanted_part
 
@@ -39,8 +41,9 @@ def index() -> Response:
 
 
 def _facts(session: Session) -> dict[str, int | Dataset | Model | None]:
+    others = case((Generation.model_hash != ready_model().content_hash, Generation.takes_done), else_=0)
     generations = session.execute(
-        select(func.count(), func.coalesce(func.sum(Generation.takes_done), 0))
+        select(func.count(), func.coalesce(func.sum(Generation.takes_done), 0), func.coalesce(func.sum(others), 0))
         .select_from(Generation)
         .where(Generation.purpose == "")
     ).one()
@@ -49,8 +52,10 @@ def _facts(session: Session) -> dict[str, int | Dataset | Model | None]:
         "models": session.scalar(select(func.count()).select_from(Model)) or 0,
         "generations": generations[0],
         "takes": int(generations[1]),
+        # Of models that were trained or brought here: the shipped one is a taste, not the way through.
+        "own_takes": int(generations[2]),
         "dataset": session.scalar(select(Dataset).where(Dataset.ready).order_by(Dataset.id.desc()).limit(1)),
-        "model": session.scalar(select(Model).order_by(Model.id.desc()).limit(1)),
+        "model": session.scalar(select(Model).where(Model.origin != ORIGIN).order_by(Model.id.desc()).limit(1)),
         "importing": session.scalar(
             select(Dataset)
             .join(Job, Job.id == Dataset.job_id)

@@ -11,6 +11,7 @@ import pytest
 
 from core.models.jobs import JobState
 from core.music.writing import write_midi
+from core.ready.shipped import ready_checkpoint, ready_model
 from tests.tools.web_content import WebContent, some_notes
 
 
@@ -125,6 +126,20 @@ def test_a_model_goes_to_another_place(any_api: Any, any_content: WebContent) ->
     assert api.get("/models", search="oth")["total"] == 1
     api.ask("DELETE", f"/models/{number}", 204)
     assert api.ask("GET", f"/models/{copy['id']}/checkpoint").data == sent.data
+
+
+def test_the_shipped_model_is_there_once_it_is_asked_for(any_api: Any, any_content: WebContent) -> None:
+    api = any_api
+    assert api.get("/models")["total"] == 0
+    model = api.ask("POST", "/models/ready").json
+    assert api.ask("POST", "/models/ready").json == model == api.get(f"/models/{model['id']}")
+    assert (model["origin"], model["content_hash"]) == ("ready", ready_model().content_hash)
+    assert "## Licence" in model["card"]
+    assert not api.get(f"/models/{any_content.model()}")["card"]
+    sent = api.ask("GET", f"/models/{model['id']}/checkpoint").data
+    assert sent == ready_checkpoint()
+    api.ask("DELETE", f"/models/{model['id']}", 204)
+    assert api.get("/models")["total"] == 1
 
 
 def test_composing(any_api: Any, any_content: WebContent) -> None:

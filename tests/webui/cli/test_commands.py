@@ -13,6 +13,7 @@ from sqlalchemy import select
 from core.models.jobs import Job, JobState
 from core.music.writing import write_midi
 from core.queue.logs import log
+from core.ready.shipped import ready_model
 from tests.tools.refusals import REFUSALS
 from tests.tools.web_content import WebContent, some_notes
 
@@ -214,6 +215,16 @@ def test_models_are_moved_renamed_and_deleted_after_a_question(
     )
     (tmp_path / "broken.cadenza").write_bytes(b"PK broken")
     assert "no checkpoint" in cadenza.run("models", "upload", str(tmp_path / "broken.cadenza"), code=1).stderr
+
+
+def test_the_shipped_model_is_added_once_and_shows_its_card(cadenza: Any, content: WebContent) -> None:
+    assert "`cadenza models ready` adds one" in cadenza.run("models").stdout
+    added = cadenza.run("models", "ready").stdout
+    assert added == cadenza.run("models", "ready").stdout == f"model 1: {ready_model().name}\n"
+    assert ready_model().name in cadenza.run("models").stdout
+    assert cadenza.run("models", "card", "1").stdout == ready_model().card
+    content.model("Mine")
+    assert "'Mine' has no card" in cadenza.run("models", "card", "Mine", code=1).stderr
 
 
 def test_the_status_shows_queues_and_workers(cadenza: Any, content: WebContent) -> None:

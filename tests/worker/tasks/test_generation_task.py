@@ -19,6 +19,7 @@ from core.music.provenance import read_provenance
 from core.music.reading import read_midi
 from core.sampling.facts import SAMPLER_VERSION
 from core.services.models import upload_model
+from core.services.ready import add_ready_model
 from worker.tasks import generation as task
 
 pytestmark = pytest.mark.slow
@@ -53,6 +54,16 @@ def test_takes_are_stored_as_their_rows_say(workplace: Any, tiny_lstm: bytes) ->
         assert (own.seed, own.sampler, own.settings["temperature"]) == (take.seed, SAMPLER_VERSION, take.temperature)
     assert len({take.sha256 for take in takes}) == 20
     assert context.take_progress()["progress_done"] == 20
+
+
+def test_the_shipped_model_composes(sqlite_workplace: Any) -> None:
+    workplace = sqlite_workplace
+    model, _ = add_ready_model(workplace.database, workplace.store)
+    number = workplace.generation(model.id, seeds="0-7", length=60)
+    context = workplace.claim(Queue.GENERATION)
+    task.run(context)
+    assert workplace.finish(context).state is JobState.SUCCEEDED
+    assert [(take.notes_count, take.defect) for take in workplace.takes(number)] == [(60, "")] * 8
 
 
 def test_a_length_in_seconds_is_exact(sqlite_workplace: Any, tiny_lstm: bytes) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
+from pydantic import Field
+
 from core.fields import setting
 from core.models.trainings import Model
+from core.ready.shipped import card_of
 from webui.api.schemas.common import ApiInput, ApiOutput, Listing, Moment, SearchQuery
 
 
@@ -39,12 +42,16 @@ class ModelOutput(ApiOutput):
     content_hash: str
     origin: str
     dataset_name: str
+    card: str = Field(
+        description="Data, licence, figures and limits of the model that comes with Cadenza, as Markdown."
+    )
     created_at: Moment
 
     @classmethod
     def of(cls, model: Model) -> Self:
         """A model as the API shows it."""
-        return cls(**{name: getattr(model, name) for name in cls.model_fields})
+        columns = cls.model_fields.keys() - {"card"}
+        return cls(**{name: getattr(model, name) for name in columns}, card=card_of(model.content_hash))
 
 
 class ModelListing(Listing[ModelOutput]):
