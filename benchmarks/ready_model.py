@@ -21,7 +21,7 @@ from core.modeling.checkpoints import Checkpoint
 from core.ready.shipped import ReadyModel
 from core.training.settings import parse_training_settings
 
-_SETTINGS = {"dropout": "0.1", "average": "0.999", "window": "256", "batch_size": "8", "context": "256"}
+_SETTINGS = {"dropout": "0.05", "average": "0.998", "window": "256", "batch_size": "4"}
 _EVALUATIONS = 30
 _NAME = "Chorales (ready)"
 _LARGEST_BYTES = 10 * 10**6

@@ -12,8 +12,9 @@ from core.training.hooks import SilentHooks, TrainingInterrupted, TrainingProgre
 from core.training.run import train
 from core.training.settings import TutorialSettings
 
+# How long the speed is measured: a tenth of the training, within these bounds.
 _MEASURED_SHARE = 0.1
-_LEAST_MEASURED_SECONDS = 2.0
+_LEAST_MEASURED_SECONDS, _MOST_MEASURED_SECONDS = 2.0, 20.0
 _EVALUATIONS = 8
 
 
@@ -73,7 +74,7 @@ def train_for(
     """
     many = {"epochs": 10_000} if isinstance(settings, TutorialSettings) else {"steps": 10_000_000}
     endless = settings.model_copy(update={**many, "patience": 0, "evaluate_every": 1_000_000})
-    watch = _Stopwatch(max(_LEAST_MEASURED_SECONDS, _MEASURED_SHARE * seconds))
+    watch = _Stopwatch(min(max(_LEAST_MEASURED_SECONDS, _MEASURED_SHARE * seconds), _MOST_MEASURED_SECONDS))
     with suppress(TrainingInterrupted):
         train(endless, corpus, watch, resume_seconds=float("inf"))
     steps = max(1, int(watch.steps_per_second * seconds))
