@@ -41,7 +41,6 @@ GUARDED = {
     "finish": (lifecycle.finish,),
     "fail": (lifecycle.fail, "a sentence", "a trace"),
     "release": (lifecycle.release,),
-    "cancelled": (lifecycle.cancelled,),
 }
 
 
