@@ -64,9 +64,9 @@ def full_scans(database: Database, statement: str, parameters: Any) -> list[str]
         steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
     # The newest rows by their number need no index: the table itself has that order, and the limit ends the walk.
     newest = re.search(r"ORDER BY \w+\.id( DESC)?\s+LIMIT", statement) and " WHERE " not in statement
-    # Open jobs come by their index and are sorted: they are few, and two states make no one order. Nor does any index
-    # know who looks at a queue, whose own waiting jobs come first; how much of the order it gives is SQLite's choice.
-    few = "job.state IN" in statement or "job.queue = ? AND job.state = ?" in statement
+    # Open jobs come by their index and are sorted: they are few, and two states make no one order. So are the jobs that
+    # wait in one queue, since no index knows who looks, whose own jobs come first.
+    few = "job.state IN" in statement or "SEARCH job USING INDEX ix_job_waiting (queue=? AND state=?)" in steps
     return [
         step
         for step in steps
