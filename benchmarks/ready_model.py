@@ -129,8 +129,9 @@ seed {seed}.
 
 The compositions are Johann Sebastian Bach's (1685 to 1750) and in the public domain. Their encodings, most of them
 by Margaret Greentree, come with music21, which distributes its corpus with the permission of the encoders and notes
-that some of it may not be used commercially. None of these encodings is part of the model; what its takes share with
-them is counted below. The weights are part of Cadenza and share its terms.
+that some of it may not be used commercially; the files of these chorales name no terms of their own. None of these
+encodings is part of the model; what its takes share with them is counted below. The weights are part of Cadenza: its
+terms are theirs.
 
 ## Figures
 
@@ -147,7 +148,7 @@ below.
 It knows chorales for four voices in a steady beat and nothing else: no other style, no dynamics, no tempo of its own.
 Nothing in it plans a whole piece, so a take stops where its length is reached. Rules of counterpoint were neither
 taught nor measured. The test pieces are few, so the last digit of each figure means little. For other music, train a
-model on it.
+model on that music.
 """
 
 if __name__ == "__main__":

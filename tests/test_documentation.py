@@ -51,13 +51,19 @@ def test_documented_defaults_are_the_defaults() -> None:
 
 def test_concepts_describe_every_family_with_its_sizes() -> None:
     text = (ROOT / "docs" / "concepts.md").read_text()
-    rows = dict(re.findall(r"^\| `([a-z0-9]+)` \|.*\| ([^|]+) \|$", text, flags=re.MULTILINE))
+    rows = re.findall(r"^\| `([a-z0-9]+)` \| (.*) \| ([^|]+) \|$", text, flags=re.MULTILINE)
     for family, cls in FAMILIES.items():
         sizes = [f"{parameter_count(cls.parse(values)):,}" for values in cls.presets.values()]
         if family == "tutorial":
             assert f"({sizes[0]} parameters)" in text
         else:
-            assert rows[family] == " · ".join(sizes)
+            assert (family, cls.summary, " · ".join(sizes)) in rows
+
+
+def test_every_family_says_in_two_sentences_when_to_choose_it() -> None:
+    for cls in FAMILIES.values():
+        assert len(re.findall(r"[^.]+\.(?: |$)", cls.summary)) == 2, cls.summary
+        assert cls.summary.endswith(".")
 
 
 def test_requirements_carry_hashes_and_no_address() -> None:

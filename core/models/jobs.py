@@ -10,7 +10,9 @@ from sqlalchemy import Enum, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.models.base import NEVER_REUSE_IDS, Base, utc_now
-from core.queue.names import Queue as Queue  # noqa: PLC0414  # that is how others may have it from here
+from core.queue.names import Queue
+
+__all__ = ["Job", "JobKind", "JobLog", "JobState", "OwnerTurn", "Queue", "Unit", "UnitState", "text_enum"]
 
 
 class JobKind(StrEnum):
