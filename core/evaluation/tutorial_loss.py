@@ -11,8 +11,8 @@ from core.modeling.backend import jit, make_deterministic, to_device, to_numpy
 from core.modeling.checkpoints import Checkpoint
 from core.modeling.tutorial import HEADS, SCALE, tutorial_forward
 from core.music.notes import Notes
+from core.training.loss import LOSS_WEIGHTS, tutorial_losses
 from core.training.settings import TutorialSettings
-from core.training.tutorial_run import LOSS_WEIGHTS, tutorial_losses
 from core.training.tutorial_windows import spread, window_starts
 
 _ROWS = 512

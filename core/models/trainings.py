@@ -85,7 +85,10 @@ class Training(Base):
 
 
 class TrainingPoint(Base):
-    """One point of a training's curves: the named values measured at a step."""
+    """One point of a training's curves: the named values measured at a step.
+
+    Among them "seconds", how long the training had run by then; points of earlier versions have only `at`.
+    """
 
     __tablename__ = "training_point"
 
@@ -94,3 +97,9 @@ class TrainingPoint(Base):
     epoch: Mapped[float] = mapped_column(default=0.0)
     values: Mapped[dict[str, Any]]
     at: Mapped[datetime] = mapped_column(default=utc_now)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the training had run, pauses left out; None where that was not counted."""
+        seconds: float | None = self.values.get("seconds")
+        return seconds

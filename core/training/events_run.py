@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Self
 
 import keras
 
@@ -11,12 +12,13 @@ from core.datasets.corpus import Corpus
 from core.encoding.performance import encode
 from core.errors import TrainingError
 from core.modeling.backend import Tree, has_bfloat16, to_device, to_numpy
-from core.modeling.checkpoints import Checkpoint
 from core.modeling.initial import initial_weights
 from core.modeling.network import build_network
+from core.music.notes import Notes
 from core.training.event_step import EventStep
 from core.training.heldout import Evaluator, HeldOut, interval_subset
-from core.training.hooks import TrainingHooks, TrainingPoint, TrainingProgress, TrainingResult
+from core.training.hooks import TrainingHooks, TrainingProgress, TrainingResult
+from core.training.keeper import Keeper
 from core.training.pulse import Pulse, Speed
 from core.training.resume import Arrays, corpus_digest, read_resume, write_resume
 from core.training.settings import EventSettings
@@ -30,71 +32,83 @@ def chosen_precision(settings: EventSettings) -> str:
     return settings.precision
 
 
+@dataclass(slots=True)
+class _Place:
+    """Where a training is; part of its resume point.
+
+    Attributes:
+        precision: number format of the products, as it began.
+        step: steps done.
+        loss_sum, loss_steps: of the training loss since the last figure.
+        phase: "interval" or "all" while such an evaluation is under way.
+    """
+
+    precision: str
+    step: int = 0
+    loss_sum: float = 0.0
+    loss_steps: int = 0
+    phase: Literal["train", "interval", "all"] = "train"
+
+    @classmethod
+    def of(cls, stored: dict[str, Any]) -> Self:
+        """From a resume point's place, which holds more."""
+        return cls(**{part.name: stored[part.name] for part in fields(cls)})
+
+
 class EventTraining:
     """One training over events: the state, one step, one evaluation, and the loop around them."""
 
     def __init__(self, settings: EventSettings, corpus: Corpus, hooks: TrainingHooks, resume_seconds: float) -> None:
         self._settings = settings
         self._hooks = hooks
-        pieces = [piece for piece in corpus.pieces("train") if len(piece)]
-        held_out = [piece for piece in corpus.pieces("validation") if len(piece)]
-        if not pieces or not held_out:
-            raise TrainingError(
-                f"This dataset has {len(pieces)} pieces to train on and {len(held_out)} held out; at least one of "
-                "each is needed. Import more files, so that some are held out."
-            )
+        fresh = initial_weights(settings)
+        self._keeper = Keeper(hooks, settings, settings.patience, "held_out_nats_per_event", fresh)
+        pieces, held_out = _pieces(corpus)
         self._windows = EventWindows(pieces[: settings.files or None], settings)
         self._streams = [encode(piece) for piece in held_out]
         self._interval_streams = interval_subset(self._streams)
         self._digest = corpus_digest(corpus)
         self._network = build_network(settings)  # what is measured is what composes: in float32
         self._evaluator = Evaluator(self._network)
+        self._evaluated: HeldOut | None = None  # how far the evaluation under way has come
         resumed = read_resume(hooks, settings, self._digest)
-        self._precision = resumed[0]["precision"] if resumed else chosen_precision(settings)
-        self._step = EventStep(build_network(settings, self._precision), settings)
+        self._place = _Place.of(resumed[0]) if resumed else _Place(chosen_precision(settings))
+        self._step = EventStep(build_network(settings, self._place.precision), settings)
         self._pulse = Pulse(hooks, resume_seconds, self._write_resume)
         self._speed = Speed()
-
-        fresh = initial_weights(settings)
-        self._best: Arrays = fresh
-        self._evaluated: HeldOut | None = None  # how far the evaluation under way has come
-        self._place: dict[str, Any] = {
-            "step": 0,
-            "best_loss": None,  # held-out nats per event
-            "best_figures": {},
-            "waited": 0,
-            "loss_sum": 0.0,
-            "loss_steps": 0,
-            "precision": self._precision,
-            "phase": "train",  # or "interval" or "all" while such an evaluation is under way
-            "last_figures": {},
-        }
-        if self._step.devices > 1:
-            hooks.log(f"{self._step.devices} devices share each batch.")
-        if self._windows.longest < settings.window:
-            hooks.log(
-                f"The window of {settings.window} events is longer than every piece (the longest has "
-                f"{self._windows.longest}); the rest of each window is padding, so a shorter one trains faster."
-            )
+        self._tell_what_is_special()
         if resumed is None:
             self._trees = self._step.begin(fresh)
+            self._keeper.begin(None, None, precision=self._place.precision)
         else:
-            self._place, trees = resumed
-            stored = {name: trees.pop(name) for name in ("best", "evaluated") if name in trees}
-            self._trees = self._step.place(trees)
-            self._best = stored["best"]
-            if "evaluated" in self._place:
-                flat = [array for _, array in sorted(stored.get("evaluated", {}).items())]
-                state = keras.tree.pack_sequence_as(self._network.initial_state(1), flat) if flat else None
-                self._evaluated = HeldOut(**self._place.pop("evaluated"), state=state)
+            self._take_up(*resumed)
+
+    def _tell_what_is_special(self) -> None:
+        if self._step.devices > 1:
+            self._hooks.log(f"{self._step.devices} devices share each batch.")
+        if self._windows.longest < self._settings.window:
+            self._hooks.log(
+                f"The window of {self._settings.window} events is longer than every piece (the longest has "
+                f"{self._windows.longest}); the rest of each window is padding, so a shorter one trains faster."
+            )
+
+    def _take_up(self, place: dict[str, Any], trees: dict[str, Arrays]) -> None:
+        """Go on from a resume point."""
+        best, evaluated = trees.pop("best"), trees.pop("evaluated", {})
+        self._trees = self._step.place(trees)
+        self._keeper.begin(place, best, precision=self._place.precision)
+        if "evaluated" in place:
+            flat = [array for _, array in sorted(evaluated.items())]
+            state = keras.tree.pack_sequence_as(self._network.initial_state(1), flat) if flat else None
+            self._evaluated = HeldOut(**place["evaluated"], state=state)
 
     def run(self) -> TrainingResult:
         """Train until the steps are done or early stopping ends it."""
         while True:
-            if self._place["phase"] == "train":
+            if self._place.phase == "train":
                 self._pulse.check()
                 self._advance()
-            elif self._place["phase"] == "interval":
+            elif self._place.phase == "interval":
                 self._finish_interval()
             else:
                 return self._finish()
@@ -102,20 +116,20 @@ class EventTraining:
     def _advance(self) -> None:
         """One step."""
         settings, place = self._settings, self._place
-        step = place["step"]
+        step = place.step
         batch: Batch = self._windows.batch(step)
         self._trees, loss = self._step.advance(self._trees, batch, step)
         if not math.isfinite(loss):
             raise TrainingError(
-                f"The loss became {loss} at step {step + 1}. The last good checkpoint is kept. Train again with a "
+                f"The loss became {loss} at step {step + 1}. {self._keeper.what_is_kept()} Train again with a "
                 f"lower learning rate (it is {settings.learning_rate:g}) or a smaller gradient clip (it is "
                 f"{settings.clip_norm:g})."
             )
-        place["step"] = step + 1
-        place["loss_sum"] += loss
-        place["loss_steps"] += 1
+        place.step = step + 1
+        place.loss_sum += loss
+        place.loss_steps += 1
         if (step + 1) % settings.evaluate_every == 0 or step + 1 == settings.steps:
-            place["phase"] = "interval"
+            place.phase = "interval"
         self._speed.add(1, batch.notes, batch.counted)
         self._hooks.progress(
             TrainingProgress(
@@ -135,47 +149,34 @@ class EventTraining:
         figure = self._evaluate(self._step.measured(self._trees), "interval")
         if not math.isfinite(figure.nats):
             raise TrainingError(
-                f"The held-out loss became {figure.nats} at step {place['step']}. The last good checkpoint is kept. "
+                f"The held-out loss became {figure.nats} at step {place.step}. {self._keeper.what_is_kept()} "
                 f"Train again with a lower learning rate (it is {settings.learning_rate:g})."
             )
-        step = place["step"]
-        figures = self._figures(figure)
-        train_loss = place["loss_sum"] / max(1, place["loss_steps"])
-        better = place["best_loss"] is None or figure.nats_per_event < place["best_loss"]
-        waited = 0 if better else place["waited"] + 1
-        over = step == settings.steps or 0 < settings.patience <= waited
-        current = self._measured()
-        place.update(loss_sum=0.0, loss_steps=0, waited=waited, last_figures=figures)
+        step, train_loss = place.step, place.loss_sum / max(1, place.loss_steps)
+        place.loss_sum, place.loss_steps = 0.0, 0
         self._evaluated = None
-        place["phase"] = "all" if over else "train"
-        if better:
-            place.update(best_loss=figure.nats_per_event, best_figures=figures)
-            self._best = current
-            self._hooks.save_checkpoint("best", self._checkpoint(current, figures))
-        self._hooks.save_checkpoint("last", self._checkpoint(current, figures))
+        lower = self._keeper.measured(self._measured(), self._figures(figure))
+        place.phase = "all" if step == settings.steps or self._keeper.patience_is_over else "train"
         values = {
             "train_loss": train_loss,
             "held_out_nats_per_event": figure.nats_per_event,
             "held_out_nats_per_note": figure.nats_per_note,
             "learning_rate": self._step.rate(step - 1),
         }
-        self._hooks.point(TrainingPoint(step, self._epoch(), values))
+        self._keeper.point(step, self._epoch(), values)
         self._hooks.log(
             f"Step {step}: train {train_loss:.4f}, held out {figure.nats_per_event:.4f} nats per event"
-            + (", the best so far" if better else "")
+            + (", the best so far" if lower else "")
         )
 
     def _finish(self) -> TrainingResult:
         """The best weights' figures over all held-out pieces, and the result."""
-        place = self._place
-        figures = place["best_figures"]
+        keeper, step = self._keeper, self._place.step
         if len(self._interval_streams) < len(self._streams):
-            all_pieces = self._figures(self._evaluate(to_device(self._best), "all"))
-            figures = {**all_pieces, "step": figures["step"]}
-            self._hooks.save_checkpoint("best", self._checkpoint(self._best, figures))
-        best = self._checkpoint(self._best, figures)
-        last = self._checkpoint(self._measured(), place["last_figures"])
-        return TrainingResult(best, last, place["step"], self._epoch(), place["step"] < self._settings.steps)
+            all_pieces = self._figures(self._evaluate(to_device(keeper.best), "all"))
+            keeper.complete({**all_pieces, "step": keeper.best_figures["step"]})
+        best, last = keeper.best_checkpoint(), keeper.last_checkpoint(self._measured())
+        return TrainingResult(best, last, step, self._epoch(), step < self._settings.steps)
 
     def _evaluate(self, weights: Tree, which: Literal["interval", "all"]) -> HeldOut:
         """Go on with the evaluation that is under way, looking up between chunks."""
@@ -189,31 +190,41 @@ class EventTraining:
 
     def _epoch(self) -> float:
         settings = self._settings
-        return float(self._place["step"] * settings.batch_size * settings.window / self._windows.events)
+        return float(self._place.step * settings.batch_size * settings.window / self._windows.events)
 
     def _figures(self, figure: HeldOut) -> dict[str, float]:
         return {
-            "step": float(self._place["step"]),
+            "step": float(self._place.step),
             "held_out_nats_per_event": figure.nats_per_event,
             "held_out_nats_per_note": figure.nats_per_note,
             "held_out_events": float(figure.events),
         }
 
-    def _checkpoint(self, weights: Arrays, figures: dict[str, float]) -> Checkpoint:
-        settings = self._settings
-        values = {**settings.model_dump(mode="json"), "precision": self._precision}
-        return Checkpoint(settings.family, settings.encoding, values, weights, dict(figures))
-
     def _measured(self) -> Arrays:
         return {name: to_numpy(weight) for name, weight in self._step.measured(self._trees).items()}
 
     def _write_resume(self) -> tuple[bytes, int]:
-        trees = {**self._step.host(self._trees), "best": self._best}
-        place = dict(self._place)
+        trees = {**self._step.host(self._trees), "best": self._keeper.best}
+        place = {**asdict(self._place), **self._keeper.place()}
         if (evaluated := self._evaluated) is not None:
             place["evaluated"] = {
                 name: getattr(evaluated, name) for name in ("nats", "events", "notes", "group", "place")
             }
             flat = [] if evaluated.state is None else keras.tree.flatten(evaluated.state)
             trees["evaluated"] = {f"{number:03d}": to_numpy(part) for number, part in enumerate(flat)}
-        return write_resume(self._settings, self._digest, place, trees), int(place["step"])
+        return write_resume(self._settings, self._digest, place, trees), self._place.step
+
+
+def _pieces(corpus: Corpus) -> tuple[list[Notes], list[Notes]]:
+    """The pieces with notes to train on, and those held out.
+
+    Raises:
+        TrainingError: there are none of one kind.
+    """
+    pieces, held_out = ([piece for piece in corpus.pieces(split) if len(piece)] for split in ("train", "validation"))
+    if not pieces or not held_out:
+        raise TrainingError(
+            f"This dataset has {len(pieces)} pieces to train on and {len(held_out)} held out; at least one of "
+            "each is needed. Import more files, so that some are held out."
+        )
+    return pieces, held_out

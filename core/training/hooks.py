@@ -38,11 +38,17 @@ class TrainingProgress:
 
 @dataclass(frozen=True, slots=True)
 class TrainingPoint:
-    """One point of the curves. After a resume the same step may be told again, with the same values."""
+    """One point of the curves. After a resume the same step may be told again, with the same values.
+
+    Attributes:
+        seconds: that the training ran until then, in all its processes; pauses and what a kill threw away left out.
+            None when it went on from a resume point that did not count them.
+    """
 
     step: int
     epoch: float
     values: dict[str, float]
+    seconds: float | None = None
 
 
 class TrainingHooks(Protocol):
@@ -62,6 +68,9 @@ class TrainingHooks(Protocol):
 
     def save_checkpoint(self, kind: Literal["best", "last"], checkpoint: Checkpoint) -> None:
         """Store a checkpoint in place of the one of its kind before."""
+
+    def load_best(self) -> Checkpoint | None:
+        """The best checkpoint stored so far for these settings and this data, or None."""
 
     def log(self, text: str) -> None:
         """One line for the training's log."""
@@ -88,6 +97,10 @@ class SilentHooks:
 
     def save_checkpoint(self, kind: Literal["best", "last"], checkpoint: Checkpoint) -> None:
         """Ignore it."""
+
+    def load_best(self) -> Checkpoint | None:
+        """There is none."""
+        return None
 
     def log(self, text: str) -> None:
         """Ignore it."""

@@ -1,4 +1,4 @@
-"""The regular look up from training: stop when asked to, write a resume point when one is due, measure the speed."""
+"""The regular look up from training: stop when asked to, write a resume point when one is due, measure time."""
 
 from __future__ import annotations
 
@@ -34,6 +34,23 @@ class Pulse:
         data, step = self._write()
         self._hooks.save_resume(data, step)
         self._written_at = time.monotonic()
+
+
+class Stopwatch:
+    """Seconds that a training has run: in this process since this began, and before it as its resume point tells."""
+
+    def __init__(self) -> None:
+        self._before: float | None = 0.0
+        self._began = time.monotonic()
+
+    def add(self, before: float | None) -> None:
+        """Count what earlier processes ran; None where that is not known, and then neither is the sum."""
+        self._before = before
+
+    @property
+    def seconds(self) -> float | None:
+        """Until now."""
+        return None if self._before is None else self._before + time.monotonic() - self._began
 
 
 class Speed:

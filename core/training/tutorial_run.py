@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict, dataclass, field, fields
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
 
 from core.datasets.corpus import Corpus
@@ -24,18 +24,17 @@ from core.modeling.backend import (
     to_numpy,
     value_and_gradients,
 )
-from core.modeling.checkpoints import Checkpoint
 from core.modeling.initial import initial_weights
 from core.modeling.tutorial import HEADS, SCALE, tutorial_forward
-from core.training.hooks import TrainingHooks, TrainingPoint, TrainingProgress, TrainingResult
-from core.training.loss import event_nats
+from core.training.hooks import TrainingHooks, TrainingProgress, TrainingResult
+from core.training.keeper import Keeper
+from core.training.loss import LOSS_WEIGHTS, tutorial_losses
 from core.training.optimizer import adam, bias_correction, zero_moments
 from core.training.pulse import Pulse, Speed
 from core.training.resume import Arrays, corpus_digest, read_resume, write_resume
 from core.training.settings import TutorialSettings
 from core.training.tutorial_windows import spread, window_starts
 
-LOSS_WEIGHTS = {"pitch": 0.05, "step": 1.0, "duration": 1.0}
 _SHUFFLE = 1
 _STEPS_PER_CALL = 16
 # On a CPU a batch is worked on in two parts at once: products as small as these one core does as fast as two together.
@@ -47,25 +46,27 @@ _LEAST_HELD_OUT = 4096
 _HELD_OUT_SHARE = 4
 
 
-def tutorial_losses(heads: dict[str, Tensor], targets: Tensor, counted: Tensor | None = None) -> dict[str, Tensor]:
-    """The article's three losses, each a mean over the batch.
+@dataclass(slots=True)
+class _Place:
+    """Where a training is; part of its resume point.
 
-    Pitch: sparse cross-entropy. Step and duration: mean square error with positive pressure,
-    mean((y - p)^2 + 10 max(-p, 0)), which pushes predictions below zero upwards.
-
-    Args:
-        heads: as `tutorial_forward` gives them.
-        targets: float32 `[batch, 3]`, the next note's pitch (0 to 127, not scaled), step and duration.
-        counted: float32 `[batch]`, 1 for rows that count; all without it.
+    Attributes:
+        epoch: epochs done; `batch`: batches done of the next one.
+        sums: of the losses in that epoch, by head.
+        held_out: while the epoch's evaluation is under way: its next chunk, and the sums until then.
+        over: the training is done.
     """
-    weight = ops.ones_like(targets[:, 0]) if counted is None else counted
-    total = ops.sum(weight)
-    pitch = event_nats(heads["pitch"], ops.cast(targets[:, 0], "int32"))
-    losses = {"pitch": ops.sum(pitch * weight) / total}
-    for column, name in ((1, "step"), (2, "duration")):
-        error = ops.square(targets[:, column] - heads[name]) + 10.0 * ops.maximum(-heads[name], 0.0)
-        losses[name] = ops.sum(error * weight) / total
-    return losses
+
+    epoch: int = 0
+    batch: int = 0
+    sums: dict[str, float] = field(default_factory=lambda: dict.fromkeys(HEADS, 0.0))
+    held_out: tuple[int, dict[str, float]] | None = None
+    over: bool = False
+
+    @classmethod
+    def of(cls, stored: dict[str, Any]) -> Self:
+        """From a resume point's place, which holds more."""
+        return cls(**{part.name: stored[part.name] for part in fields(cls)})
 
 
 class TutorialTraining:
@@ -74,6 +75,8 @@ class TutorialTraining:
     def __init__(self, settings: TutorialSettings, corpus: Corpus, hooks: TrainingHooks, resume_seconds: float) -> None:
         self._settings = settings
         self._hooks = hooks
+        fresh = initial_weights(settings)
+        self._keeper = Keeper(hooks, settings, settings.patience, "train_loss", fresh)
         pieces = list(corpus.pieces("train"))[: settings.files or None]
         self._triples, self._starts = window_starts(pieces, settings.window)
         held_out = window_starts(list(corpus.pieces("validation")), settings.window)
@@ -95,53 +98,42 @@ class TutorialTraining:
         self._compiled_losses = jit(self._held_out_losses)
         self._pulse = Pulse(hooks, resume_seconds, self._write_resume)
         self._speed = Speed()
-        fresh = initial_weights(settings)
         self._weights: Tree = to_device(fresh)
         self._first: Tree = to_device(zero_moments(fresh))
         self._second: Tree = to_device(zero_moments(fresh))
-        self._best: Arrays = fresh
-        self._place: dict[str, Any] = {
-            "epoch": 0,
-            "batch": 0,
-            "sums": dict.fromkeys(HEADS, 0.0),
-            "held_out": None,  # (next chunk, sums) while the epoch's evaluation is under way
-            "best_loss": None,
-            "best_figures": {},
-            "last_figures": {},
-            "waited": 0,
-            "over": False,
-        }
+        self._place = _Place()
         resumed = read_resume(hooks, settings, self._digest)
-        if resumed is not None:
-            self._place, trees = resumed
+        if resumed is None:
+            self._keeper.begin(None, None)
+        else:
+            place, trees = resumed
+            self._place = _Place.of(place)
             self._weights, self._first, self._second = (
                 to_device(trees[name]) for name in ("weights", "first", "second")
             )
-            self._best = trees["best"]
+            self._keeper.begin(place, trees["best"])
 
     def run(self) -> TrainingResult:
         """Train until the epochs are done or the loss has not become better for `patience` epochs."""
-        place = self._place
-        while not place["over"]:
-            order = np.random.default_rng([self._settings.seed, _SHUFFLE, place["epoch"]]).permutation(self._starts)
-            while place["batch"] < self._batches:
+        while not self._place.over:
+            random = np.random.default_rng([self._settings.seed, _SHUFFLE, self._place.epoch])
+            order = random.permutation(self._starts)
+            while self._place.batch < self._batches:
                 self._pulse.check()
                 self._advance(order)
             self._finish_epoch()
-        settings = self._settings
-        best = self._checkpoint(self._best, place["best_figures"])
-        last = self._checkpoint(_host(self._weights), place["last_figures"])
-        epochs = place["epoch"]
-        return TrainingResult(best, last, epochs * self._batches, float(epochs), epochs < settings.epochs)
+        best, last = self._keeper.best_checkpoint(), self._keeper.last_checkpoint(_host(self._weights))
+        epochs = self._place.epoch
+        return TrainingResult(best, last, epochs * self._batches, float(epochs), epochs < self._settings.epochs)
 
     def _advance(self, order: NDArray[np.int64]) -> None:
         """The next few steps in one call."""
         place, settings = self._place, self._settings
-        first_batch = place["batch"]
+        first_batch = place.batch
         # Full calls and single steps only: two compiled shapes whatever the number of batches.
         count = _STEPS_PER_CALL if self._batches - first_batch >= _STEPS_PER_CALL else 1
         starts = order[first_batch * self._batch : (first_batch + count) * self._batch].reshape(count, self._batch)
-        done = place["epoch"] * self._batches + first_batch
+        done = place.epoch * self._batches + first_batch
         corrections = np.array([bias_correction(done + number + 1) for number in range(count)], np.float32)
         windows = self._triples[starts[..., None] + np.arange(settings.window + 1)]
         (self._weights, self._first, self._second), losses = self._compiled_steps(
@@ -151,12 +143,12 @@ class TutorialTraining:
         latest = sum(LOSS_WEIGHTS[name] * sums[name] / count for name in HEADS)
         if not math.isfinite(latest):
             raise TrainingError(
-                f"The loss became {latest} in epoch {place['epoch'] + 1}. The last good checkpoint is kept. Train "
+                f"The loss became {latest} in epoch {place.epoch + 1}. {self._keeper.what_is_kept()} Train "
                 f"again with a lower learning rate (it is {settings.learning_rate:g})."
             )
         for name in HEADS:
-            place["sums"][name] += sums[name]
-        place["batch"] += count
+            place.sums[name] += sums[name]
+        place.batch += count
         notes = count * self._batch
         self._speed.add(count, notes, notes)
         steps = settings.epochs * self._batches
@@ -210,26 +202,16 @@ class TutorialTraining:
         """The epoch's figures, its checkpoint and the stopping rule of Keras's `EarlyStopping` on the loss."""
         place, settings = self._place, self._settings
         held_out = self._held_out_figures()
-        heads = {name: place["sums"][name] / self._batches for name in HEADS}
+        heads = {name: place.sums[name] / self._batches for name in HEADS}
         loss = sum(LOSS_WEIGHTS[name] * heads[name] for name in HEADS)
-        epoch = place["epoch"] + 1
-        better = place["best_loss"] is None or loss < place["best_loss"]
-        waited = 0 if better else place["waited"] + 1
+        epoch = place.epoch + 1
         values = {"train_loss": loss, **{f"train_{name}": heads[name] for name in HEADS}, **held_out}
         figures = {"epoch": float(epoch), "step": float(epoch * self._batches), **values}
-        place.update(
-            epoch=epoch, batch=0, sums=dict.fromkeys(HEADS, 0.0), held_out=None, waited=waited, last_figures=figures
-        )
-        place["over"] = epoch == settings.epochs or 0 < settings.patience <= waited
-        current = _host(self._weights)
-        if better:
-            place.update(best_loss=loss, best_figures=figures)
-            self._best = current
-            self._hooks.save_checkpoint("best", self._checkpoint(current, figures))
-        self._hooks.save_checkpoint("last", self._checkpoint(current, figures))
-        values["learning_rate"] = settings.learning_rate
-        self._hooks.point(TrainingPoint(epoch * self._batches, float(epoch), values))
-        self._hooks.log(f"Epoch {epoch}: loss {loss:.4f}" + (", the best so far" if better else ""))
+        self._place = place = _Place(epoch)
+        lower = self._keeper.measured(_host(self._weights), figures)
+        place.over = epoch == settings.epochs or self._keeper.patience_is_over
+        self._keeper.point(epoch * self._batches, float(epoch), {**values, "learning_rate": settings.learning_rate})
+        self._hooks.log(f"Epoch {epoch}: loss {loss:.4f}" + (", the best so far" if lower else ""))
 
     def _held_out_figures(self) -> dict[str, float]:
         """The same losses over windows of the held-out pieces, for information; empty without such windows.
@@ -239,9 +221,9 @@ class TutorialTraining:
         starts = self._held_out_starts
         if not starts.size:
             return {}
-        chunk, sums = self._place["held_out"] or (0, dict.fromkeys(HEADS, 0.0))
+        chunk, sums = self._place.held_out or (0, dict.fromkeys(HEADS, 0.0))
         for at in range(chunk * _HELD_OUT_ROWS, starts.size, _HELD_OUT_ROWS):
-            self._place["held_out"] = (at // _HELD_OUT_ROWS, dict(sums))
+            self._place.held_out = (at // _HELD_OUT_ROWS, dict(sums))
             self._pulse.check()
             rows = starts[at : at + _HELD_OUT_ROWS]
             counted = (np.arange(_HELD_OUT_ROWS) < rows.size).astype(np.float32)
@@ -257,19 +239,16 @@ class TutorialTraining:
     def _held_out_losses(weights: Tree, windows: Tensor, counted: Tensor) -> Tree:
         return tutorial_losses(tutorial_forward(weights, windows[:, :-1] / SCALE), windows[:, -1], counted)
 
-    def _checkpoint(self, weights: Arrays, figures: dict[str, float]) -> Checkpoint:
-        settings = self._settings
-        return Checkpoint(settings.family, settings.encoding, settings.model_dump(mode="json"), weights, dict(figures))
-
     def _write_resume(self) -> tuple[bytes, int]:
         trees = {
             "weights": _host(self._weights),
             "first": _host(self._first),
             "second": _host(self._second),
-            "best": self._best,
+            "best": self._keeper.best,
         }
-        step = self._place["epoch"] * self._batches + self._place["batch"]
-        return write_resume(self._settings, self._digest, self._place, trees), int(step)
+        step = self._place.epoch * self._batches + self._place.batch
+        place = {**asdict(self._place), **self._keeper.place()}
+        return write_resume(self._settings, self._digest, place, trees), step
 
 
 def _host(tree: Tree) -> Arrays:

@@ -139,7 +139,8 @@ class WebContent:
             session.add(training)
             session.flush()
             for step in (100, 200, 300):
-                session.add(TrainingPoint(training_id=training.id, step=step, values={"train_loss": 4 - step / 200}))
+                values = {"train_loss": 4 - step / 200, "seconds": step * 1.5}
+                session.add(TrainingPoint(training_id=training.id, step=step, values=values))
         return training.id
 
     def generation(self, model_id: int, seeds: str = "0-7", made: int | None = None) -> int:

@@ -21,6 +21,7 @@ from webui.context import current_services
 from webui.forms import form_values
 from webui.identity import current_actor
 from webui.pages.answers import done, number_arg, page
+from webui.pages.curve_axis import chosen_axis
 from webui.pages.measure_charts import curve_name, density_chart, loss_chart, originality_chart
 from webui.submission import send_tickets_for
 
@@ -119,9 +120,8 @@ def compare_chart(name: str) -> Response:
     with current_services().database.reading() as session:
         comparison = _comparison(session, _ids())
         if name == "loss":
-            by = "time" if request.args.get("by") == "time" else "step"
             names = {row.model.id: row.model.name for row in comparison.rows}
-            return jsonify(loss_chart(loss_curves(session, comparison.rows), names, by))
+            return jsonify(loss_chart(loss_curves(session, comparison.rows), names, chosen_axis()))
     results = {
         curve_name(row.model.name, row.model.id): row.evaluation.results for row in comparison.rows if row.evaluation
     }

@@ -10,6 +10,7 @@ import numpy as np
 from core.evaluation.features import FEATURES
 from core.evaluation.overlap import density
 from core.models.trainings import TrainingPoint
+from webui.pages.curve_axis import is_timed, places
 
 _POINTS = 160
 _MARGIN = 0.08
@@ -63,16 +64,20 @@ def originality_chart(results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any
 
 
 def loss_chart(curves: Mapping[int, Sequence[TrainingPoint]], names: Mapping[int, str], by: str) -> dict[str, Any]:
-    """The held-out loss of several trainings over their steps, or over the minutes since their first figure."""
+    """The held-out loss of several trainings over their steps ("step") or the minutes that they ran ("time")."""
     series = []
     for number, points in curves.items():
-        thinned = list(points)[:: max(1, -(-len(points) // _MOST_POINTS))]
-        begin = thinned[0].at
-        x = [(point.at - begin).total_seconds() / 60 if by == "time" else point.step for point in thinned]
-        y = [point.values["held_out_nats_per_event"] for point in thinned]
-        series.append({"name": curve_name(names[number], number), "x": x, "y": y})
-    title = "Minutes since the first figure" if by == "time" else "Step"
-    return {"x_title": title, "y_title": "Held-out nats per event", "series": series}
+        stride = max(1, -(-len(points) // _MOST_POINTS))
+        y = [point.values["held_out_nats_per_event"] for point in points]
+        name = curve_name(names[number], number)
+        if by == "time" and not is_timed(points):
+            name += ", since its first figure"
+        series.append({"name": name, "x": places(points, by)[::stride], "y": y[::stride]})
+    return {
+        "x_title": "Minutes of training" if by == "time" else "Step",
+        "y_title": "Held-out nats per event",
+        "series": series,
+    }
 
 
 def curve_name(name: str, number: int) -> str:

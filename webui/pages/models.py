@@ -23,6 +23,7 @@ from webui.context import current_services
 from webui.forms import form_fields
 from webui.identity import current_actor
 from webui.pages.answers import done, number_arg, page, wanted_part
+from webui.pages.curve_axis import chosen_axis
 from webui.pages.evaluations import words
 from webui.pages.files import send_stored
 from webui.pages.generations import queued
@@ -64,6 +65,7 @@ def show(model_id: int) -> Response:
             **_measured(session, model_id),
             card=card_as_html(card_of(model.content_hash)),
             summary=FAMILIES[model.family].summary if model.family in FAMILIES else "",
+            axis=chosen_axis(),
         )
 
 

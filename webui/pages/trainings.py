@@ -22,6 +22,7 @@ from webui.context import current_services
 from webui.forms import field_errors, form_fields, form_values, text_values
 from webui.identity import current_actor
 from webui.pages.answers import done, number_arg, page
+from webui.pages.curve_axis import chosen_axis, is_timed, places
 from webui.pages.models import setting_labels
 from webui.pages.placing import cancel_replaced
 from webui.submission import checked_placement, send_tickets_for
@@ -140,6 +141,7 @@ def show(training_id: int) -> Response:
             advice=service.advice_on(training),
             labels=setting_labels(training.family),
             charts=_charts_of(training.family),
+            axis=chosen_axis(),
         )
 
 
@@ -162,18 +164,21 @@ def chart(training_id: int, name: str) -> Response:
     title, curves = _CURVES[name]
     if name == "loss" and training.family == "tutorial":
         title = "Loss"
-    return jsonify({"x_title": "Step", "y_title": title, "series": _series(points, curves)})
+    by = chosen_axis()
+    time_title = "Minutes of training" if is_timed(points) else "Minutes since the first figure"
+    x_title = time_title if by == "time" else "Step"
+    return jsonify({"x_title": x_title, "y_title": title, "series": _series(points, curves, by)})
 
 
-def _series(points: Sequence[TrainingPoint], curves: dict[str, str]) -> list[dict[str, Any]]:
+def _series(points: Sequence[TrainingPoint], curves: dict[str, str], by: str) -> list[dict[str, Any]]:
     stride = max(1, -(-len(points) // _MOST_POINTS))
     # Thinned from the end, so that the newest point is always shown.
-    shown = list(points)[::-1][::stride][::-1]
+    shown = list(zip(places(points, by), points, strict=True))[::-1][::stride][::-1]
     series: list[dict[str, Any]] = []
     for key, name in curves.items():
-        measured = [point for point in shown if key in point.values]
+        measured = [(x, point.values[key]) for x, point in shown if key in point.values]
         if measured:
-            own = {"x": [point.step for point in measured], "y": [point.values[key] for point in measured]}
+            own = {"x": [x for x, _ in measured], "y": [y for _, y in measured]}
             series.append({"name": name, "dash": "solid" if len(series) == 0 else "dot", **own})
     return series
 

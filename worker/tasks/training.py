@@ -8,7 +8,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from core.datasets.corpus import Corpus
-from core.errors import CadenzaError, ConflictError
+from core.errors import CadenzaError, CheckpointError, ConflictError
 from core.modeling.checkpoints import Checkpoint
 from core.models.datasets import Dataset
 from core.models.trainings import Model, Training
@@ -132,7 +132,9 @@ class _RowHooks:
     def point(self, point: TrainingPoint) -> None:
         """Add a point to the curves."""
         with self._context.transaction() as session:
-            session.merge(PointRow(training_id=self._id, step=point.step, epoch=point.epoch, values=dict(point.values)))
+            timed = {} if point.seconds is None else {"seconds": round(point.seconds, 3)}
+            values = {**point.values, **timed}
+            session.merge(PointRow(training_id=self._id, step=point.step, epoch=point.epoch, values=values))
             row = session.get_one(Training, self._id)
             row.step, row.steps, row.epoch = point.step, self._steps, point.epoch
             announce(session, f"training:{self._id}")
@@ -175,6 +177,18 @@ class _RowHooks:
                 row.last_key = key
         if old and old != key:
             self._context.store.delete(old)
+
+    def load_best(self) -> Checkpoint | None:
+        """The best checkpoint that an earlier attempt stored, if it can be read."""
+        with self._context.database.reading() as session:
+            key = session.get_one(Training, self._id).best_key
+        if not key or not self._context.store.exists(key):
+            return None
+        try:
+            return Checkpoint.from_bytes(self._context.store.read(key))
+        except CheckpointError as error:
+            self._context.log(f"The best checkpoint stored before cannot be read: {error}", "warning")
+            return None
 
     def log(self, text: str) -> None:
         """Add a line to the job's log."""

@@ -24,11 +24,13 @@ class RememberingHooks(SilentHooks):
         self.resume_steps: list[int] = []
         self.points: list[TrainingPoint] = []
         self.latest: TrainingProgress | None = None
+        self.told = 0
         self.checkpoints: dict[str, Checkpoint] = {}
         self.lines: list[str] = []
 
     def progress(self, progress: TrainingProgress) -> None:
         self.latest = progress
+        self.told += 1
 
     def point(self, point: TrainingPoint) -> None:
         self.points.append(point)
@@ -42,6 +44,9 @@ class RememberingHooks(SilentHooks):
 
     def save_checkpoint(self, kind: Literal["best", "last"], checkpoint: Checkpoint) -> None:
         self.checkpoints[kind] = checkpoint
+
+    def load_best(self) -> Checkpoint | None:
+        return self.checkpoints.get("best")
 
     def log(self, text: str) -> None:
         self.lines.append(text)

@@ -7,11 +7,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from core.datasets.corpus import Corpus
+from core.training import pulse
 from core.training.run import TrainingInterrupted, train
 from core.training.settings import FamilySettings, LstmSettings, TransformerSettings, TutorialSettings
 from tests.core.training import train_in_process
@@ -37,24 +39,34 @@ _TUTORIAL = TutorialSettings(files=0, epochs=3, batch_size=8, patience=2, seed=1
 
 @pytest.mark.parametrize("settings", [_LSTM, _TRANSFORMER, _TUTORIAL], ids=["lstm", "transformer", "tutorial"])
 def test_interrupted_again_and_again_it_ends_with_the_same_bits(
-    settings: FamilySettings, make_corpus: Callable[..., Corpus], make_hooks: Callable[..., object]
+    settings: FamilySettings,
+    make_corpus: Callable[..., Corpus],
+    make_hooks: Callable[..., object],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     corpus = make_corpus(train=4, validation=20)
     undisturbed = make_hooks()
+    clock = undisturbed
+    paused = 0.0
+    # What is told of takes a second each time; nothing else takes any time.
+    monkeypatch.setattr(pulse, "time", SimpleNamespace(monotonic=lambda: clock.told + paused))
     expected = train(settings, corpus, undisturbed)
+    assert [point.seconds for point in undisturbed.points] == [5, 10] or settings is _TUTORIAL
     # Told to stop between two steps, in the middle of an evaluation, and soon after having begun again.
     stops = sorted({3, undisturbed.calls // 2, undisturbed.calls // 2 + 2, undisturbed.calls - 1})
-    hooks = make_hooks(lambda calls: calls in stops)
+    hooks = clock = make_hooks(lambda calls: calls in stops)
     for _ in stops:
         with pytest.raises(TrainingInterrupted):
             train(settings, corpus, hooks)
+        paused += 10_000
     result = train(settings, corpus, hooks)
     for kind in ("best", "last"):
         ours, theirs = getattr(result, kind), getattr(expected, kind)
         assert ours.to_bytes() == theirs.to_bytes()
         assert hooks.checkpoints[kind].content_hash == undisturbed.checkpoints[kind].content_hash
-    assert {(point.step, tuple(point.values.items())) for point in hooks.points} == {
-        (point.step, tuple(point.values.items())) for point in undisturbed.points
+    # The seconds too: pauses do not count.
+    assert {(point.step, point.seconds, tuple(point.values.items())) for point in hooks.points} == {
+        (point.step, point.seconds, tuple(point.values.items())) for point in undisturbed.points
     }
     assert (result.steps, result.stopped_early) == (expected.steps, expected.stopped_early)
 

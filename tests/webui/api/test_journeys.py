@@ -107,7 +107,9 @@ def test_training(any_api: Any, any_content: WebContent) -> None:
     assert api.get("/jobs", state="active", kind="training", search="small")["total"] == 1
 
     done = any_content.training(1, any_content.model())
-    assert [point["step"] for point in api.get(f"/trainings/{done}/points", after_step=100)["items"]] == [200, 300]
+    points = api.get(f"/trainings/{done}/points", after_step=100)["items"]
+    assert [(point["step"], point["seconds"]) for point in points] == [(200, 300), (300, 450)]
+    assert points[0]["values"] == {"train_loss": 3.0}
 
 
 def test_a_model_goes_to_another_place(any_api: Any, any_content: WebContent) -> None:

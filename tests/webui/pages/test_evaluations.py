@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from core.models.evaluations import Evaluation
 from core.models.jobs import JobState
-from core.models.trainings import Training
+from core.models.trainings import Training, TrainingPoint
 from tests.tools.web_content import WebContent
 
 
@@ -87,8 +89,6 @@ def test_models_are_compared_on_the_dataset_that_most_were_measured_on(
 
 
 def test_loss_curves_of_trainings_are_laid_over_each_other(client: FlaskClient, content: WebContent) -> None:
-    from core.models.trainings import TrainingPoint
-
     dataset = content.dataset()
     models = [content.model("A"), content.model("B", seed=1)]
     for model in models:
@@ -96,11 +96,43 @@ def test_loss_curves_of_trainings_are_laid_over_each_other(client: FlaskClient, 
         with content.database.transaction() as session:
             session.get_one(Training, training)
             for step in (400, 500):
+                at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=step)
                 values = {"held_out_nats_per_event": 3 - step / 1000}
-                session.add(TrainingPoint(training_id=training, step=step, values=values))
+                # The second one is of an earlier version, which stored only the time of day.
+                values |= {"seconds": step * 0.3} if model == models[0] else {}
+                session.add(TrainingPoint(training_id=training, step=step, values=values, at=at))
     address = f"/models/compare/loss.json?ids={models[0]},{models[1]}"
     assert [series["x"] for series in client.get(address).json["series"]] == [[400, 500]] * 2
-    assert client.get(f"{address}&by=time").json["x_title"].startswith("Minutes")
+    by_time = client.get(f"{address}&by=time").json
+    assert by_time["x_title"] == "Minutes of training"
+    assert [(series["name"], series["x"]) for series in by_time["series"]] == [
+        (f"A ({models[0]})", [2.0, 2.5]),
+        (f"B ({models[1]}), since its first figure", [0.0, 100.0]),
+    ]
+
+
+def test_curves_of_a_training_lie_over_its_steps_or_its_time(client: FlaskClient, content: WebContent) -> None:
+    model = content.model("A")
+    training = content.training(content.dataset(), model)
+    address = f"/trainings/{training}/loss.json"
+    assert client.get(address).json["series"][0]["x"] == [100, 200, 300]
+    timed = client.get(f"{address}?by=time").json
+    assert (timed["x_title"], timed["series"][0]["x"]) == ("Minutes of training", [2.5, 5, 7.5])
+    for page in (f"/trainings/{training}", f"/models/{model}"):
+        assert f"{address}?by=step" in client.get(page).text
+        over_time = client.get(f"{page}?by=time").text
+        assert f"{address}?by=time" in over_time
+        assert f'<a href="{page}?by=time#curves" aria-current="true">Time</a>' in over_time
+    with content.database.transaction() as session:
+        for point in session.scalars(select(TrainingPoint).where(TrainingPoint.training_id == training)):
+            # As an earlier version stored it.
+            point.values = {"train_loss": point.values["train_loss"]}
+            point.at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=point.step)
+    earlier = client.get(f"{address}?by=time").json
+    assert (earlier["x_title"], earlier["series"][0]["x"]) == (
+        "Minutes since the first figure",
+        [0, 100 / 60, 200 / 60],
+    )
 
 
 def test_a_flagged_take_shows_both_passages_and_one_that_is_not_known_can_be_searched(

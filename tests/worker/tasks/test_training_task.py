@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,8 +70,14 @@ def test_a_training_ends_with_a_model_of_its_best_weights(workplace: Any, corpus
     assert model.figures == row.figures
     assert (row.resume_key, model.dataset_name) == ("", "Made up")
     with workplace.database.reading() as session:
-        points = session.scalars(select(TrainingPoint.step).where(TrainingPoint.training_id == number)).all()
-    assert sorted(points) == [6, 12]
+        points = session.scalars(
+            select(TrainingPoint).where(TrainingPoint.training_id == number).order_by(TrainingPoint.step)
+        ).all()
+    assert [point.step for point in points] == [6, 12]
+    first, second = (point.seconds for point in points)
+    assert first is not None
+    assert second is not None
+    assert 0 < first < second < context.elapsed_seconds
     stored = [*workplace.store.files("trainings"), *workplace.store.files("models")]
     assert set(stored) == {row.best_key, row.last_key, model.checkpoint_key, model.last_checkpoint_key}
     task.run(context)  # killed before it could say that it was done
@@ -168,13 +175,28 @@ def test_a_loss_that_is_no_number_fails_with_advice(sqlite_workplace: Any, corpu
     assert keep_model(sqlite_workplace.database, sqlite_workplace.store, number).figures["step"] == 6
 
 
-def test_what_is_missing_is_named_or_made_again(sqlite_workplace: Any, corpus: Corpus) -> None:
+def test_what_is_missing_is_named_or_made_again(sqlite_workplace: Any, corpus: Corpus, tiny_lstm: bytes) -> None:
     number = queued(sqlite_workplace, corpus)
     context = sqlite_workplace.claim(Queue.TRAINING)
+    store, key = sqlite_workplace.store, f"trainings/{number}/best-earlier.cadenza"
+    made = Checkpoint.from_bytes(tiny_lstm)
+    weights = {name: array / 2 for name, array in made.weights.items()}
+    better = replace(made, weights=weights, figures={"held_out_nats_per_event": 0.5, "step": 900.0})
     with sqlite_workplace.database.transaction() as session:
-        session.get_one(Training, number).resume_key = "trainings/1/resume-lost.bin"
+        row = session.get_one(Training, number)
+        row.resume_key, row.best_key = f"trainings/{number}/resume-lost.bin", key
+    hooks = task._RowHooks(context, row_of(sqlite_workplace, number))
+    assert hooks.load_best() is None
+    store.write(key, better.to_bytes()[:-100])
+    assert hooks.load_best() is None
+    store.write(key, better.to_bytes())
     task.run(context)  # a resume point that is gone costs time, not the training
-    assert row_of(sqlite_workplace, number).step == 12
+    row = row_of(sqlite_workplace, number)
+    # And no checkpoint: nothing that came after was as good as the best one of before.
+    assert (row.step, row.best_key, store.exists(key)) == (12, key, True)
+    (model,) = models_of(sqlite_workplace)
+    assert (model.content_hash, model.figures) == (better.content_hash, better.figures)
+    assert model.figures == row.figures
 
     other = queued(sqlite_workplace, corpus)
     context = sqlite_workplace.claim(Queue.TRAINING)

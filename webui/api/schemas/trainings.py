@@ -71,12 +71,16 @@ class PointOutput(ApiOutput):
     step: int
     epoch: float
     values: dict[str, Any]
+    seconds: float | None = Field(
+        description="How long the training had run by then, pauses left out; null where an earlier version trained."
+    )
     at: Moment
 
     @classmethod
     def of(cls, point: TrainingPoint) -> Self:
         """A point as the API shows it."""
-        return cls(**{name: getattr(point, name) for name in cls.model_fields})
+        own = {name: getattr(point, name) for name in cls.model_fields}
+        return cls(**own | {"values": {name: value for name, value in point.values.items() if name != "seconds"}})
 
 
 class PointsOutput(ApiOutput):
