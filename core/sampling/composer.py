@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InputError
-from core.modeling.backend import make_deterministic, use_one_thread
+from core.modeling.backend import make_deterministic, unless_memory_is_full, use_one_thread
 from core.modeling.checkpoints import Checkpoint
 from core.music.notes import Notes
 from core.sampling.assembling import events_assembler, tutorial_assembler
 from core.sampling.blocks import ChunkLoop, CompositionInterrupted
 from core.sampling.facts import SAMPLER_VERSION, least_primer_notes
-from core.sampling.memory import run_within_memory
+from core.sampling.memory import model_does_not_fit, run_within_memory
 from core.sampling.programs import programs_of
 from core.sampling.settings import TakeSettings
 from core.training.settings import TutorialSettings
@@ -34,6 +34,7 @@ class Composer:
 
         Raises:
             CheckpointError: the checkpoint does not fit this version.
+            DeviceError: the device's memory does not hold the weights.
         """
         checkpoint.check()
         make_deterministic()
@@ -43,7 +44,8 @@ class Composer:
         self._seconds = 0.0
         self._notes = 0
         self._programs = programs_of(self._settings)
-        self._weights = self._programs.prepare(checkpoint.weights)
+        with unless_memory_is_full(model_does_not_fit()):
+            self._weights = self._programs.prepare(checkpoint.weights)
 
     @property
     def notes_per_second(self) -> float:
@@ -94,8 +96,9 @@ class Composer:
             return
         started = time.monotonic()
 
-        def make_loops(takes: int) -> Sequence[ChunkLoop]:
-            return self._programs.loops(takes, self._weights, settings, primer, traced=on_logits is not None)
+        def make_loops(takes: int, widest: int) -> Sequence[ChunkLoop]:
+            traced = on_logits is not None
+            return self._programs.loops(takes, self._weights, settings, primer, widest=widest, traced=traced)
 
         is_tutorial = isinstance(self._settings, TutorialSettings)
         assemble = (
@@ -113,4 +116,4 @@ class Composer:
             on_take(index, notes)
 
         before = self._seconds
-        run_within_memory(make_loops, self._programs.narrow, requests, finished, interrupted)
+        run_within_memory(make_loops, self._programs.rows, requests, finished, interrupted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -12,9 +13,17 @@ from core.modeling.backend import is_out_of_memory, out_of_memory_errors
 from core.sampling.blocks import ChunkLoop, Finished, run_blocks
 
 
+def model_does_not_fit() -> DeviceError:
+    """For a device that holds no block of this model, however narrow."""
+    return DeviceError(
+        "The device's memory does not hold one take of this model at a time. Takes made so far are kept. Use a smaller "
+        "model, or a worker with more memory."
+    )
+
+
 def run_within_memory(
-    make_loops: Callable[[int], Sequence[ChunkLoop]],
-    narrow: Callable[[], bool],
+    make_loops: Callable[[int, int], Sequence[ChunkLoop]],
+    widest: int,
     requests: Sequence[tuple[int, float]],
     on_finished: Finished,
     interrupted: Callable[[], bool],
@@ -22,8 +31,9 @@ def run_within_memory(
     """Compose as `run_blocks` does; where the memory is full, go on with what is missing in narrower blocks.
 
     Args:
-        make_loops: loops for so many takes.
-        narrow: makes the next loops narrower; False when they cannot be.
+        make_loops: loops for so many takes, of blocks with at most so many rows.
+        widest: rows of a block where there is room. The next piece of work begins with it again: what filled the memory
+            may have been another's.
         requests, on_finished, interrupted: as `run_blocks` wants them.
 
     Raises:
@@ -31,6 +41,7 @@ def run_within_memory(
         DeviceError: the memory does not even hold the narrowest block.
     """
     missing = dict(enumerate(requests))
+    rows = widest
     while missing:
         indexes = list(missing)
 
@@ -44,12 +55,12 @@ def run_within_memory(
             on_finished(indexes[place], values, logits)
 
         try:
-            run_blocks(make_loops(len(indexes)), [missing[index] for index in indexes], finished, interrupted)
+            run_blocks(make_loops(len(indexes), rows), [missing[index] for index in indexes], finished, interrupted)
         except out_of_memory_errors() as error:
             if not is_out_of_memory(error):
                 raise
-            if not narrow():
-                raise DeviceError(
-                    "The device's memory does not hold one take of this model at a time. Takes made so far are kept. "
-                    "Use a smaller model, or a worker with more memory."
-                ) from None
+            if rows == 1:
+                raise model_does_not_fit() from None
+            rows //= 2
+        # Tracebacks and their frames refer to each other, and to what the wider blocks hold.
+        gc.collect()

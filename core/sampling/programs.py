@@ -50,14 +50,26 @@ class Programs:
         # On a GPU one block fills the device.
         self._most_blocks = available_cores() if device == "cpu" else 1
         self._programs: dict[int, _Program] = {}
-        self._agreeing: dict[tuple[int, bool, bool], bool] = {}
+        self._agreeing: dict[tuple[int, int, bool, bool], bool] = {}
 
     def prepare(self, weights: dict[str, NDArray[np.float32]]) -> list[Tensor]:
         """A model's weights on the device, as `loops` wants them."""
         return self._events.prepare(weights) if self._events else prepare_tutorial(weights)
 
+    @property
+    def rows(self) -> int:
+        """Rows of a block that decide the bits of this kind of device."""
+        return self._widths[-1]
+
     def loops(
-        self, takes: int, weights: list[Tensor], settings: TakeSettings, primer: Notes | None, *, traced: bool = False
+        self,
+        takes: int,
+        weights: list[Tensor],
+        settings: TakeSettings,
+        primer: Notes | None,
+        *,
+        widest: int | None = None,
+        traced: bool = False,
     ) -> list[ChunkLoop]:
         """Loops for so many takes, to be run side by side: one for each core of a CPU, narrow ones for few takes.
 
@@ -66,28 +78,21 @@ class Programs:
             weights: as `prepare` gives them.
             settings: the same for all takes.
             primer: what all takes continue, long enough for the family.
+            widest: most rows of a block, where the memory is too small for `rows`; its bits may be others then: such a
+                device counts as one of another kind.
             traced: whether logits are wanted.
         """
-        rows = self._widths[-1]
+        rows = widest = widest or self.rows
         for narrow in self._widths[:-1]:
-            if takes <= narrow * self._most_blocks and self._agrees(narrow, weights, settings, primer):
+            if (
+                narrow < widest
+                and takes <= narrow * self._most_blocks
+                and self._agrees(narrow, widest, weights, settings, primer)
+            ):
                 rows = narrow
                 break
         blocks = min(self._most_blocks, -(-takes // rows))
         return self._program(rows).loops(blocks, weights, settings, primer, traced=traced)
-
-    def narrow(self) -> bool:
-        """Use blocks half as wide from now on, on a device whose memory was too small; False when they are of one row.
-
-        Their bits may be others: such a device counts as one of another kind.
-        """
-        widest = self._widths[-1]
-        if widest == 1:
-            return False
-        self._widths = (*(width for width in self._widths if width < widest // 2), widest // 2)
-        self._programs.pop(widest, None)
-        self._agreeing.clear()
-        return True
 
     def _program(self, rows: int) -> _Program:
         if rows not in self._programs:
@@ -100,14 +105,15 @@ class Programs:
                 self._programs[rows] = EventsProgram(self._network, self._events, rows, _EVENT_STEPS)
         return self._programs[rows]
 
-    def _agrees(self, narrow: int, weights: list[Tensor], settings: TakeSettings, primer: Notes | None) -> bool:
+    def _agrees(
+        self, narrow: int, wide: int, weights: list[Tensor], settings: TakeSettings, primer: Notes | None
+    ) -> bool:
         """Whether blocks of `narrow` rows give the bits of the wide ones; found out by running a chunk of both.
 
         Products of different heights may add in another order, so this holds on some processors and not on others
         (here: from 2 to 50 rows, on one thread). In which order does not depend on the values, so that one chunk shows.
         """
-        wide = self._widths[-1]
-        key = narrow, settings.truncates, settings.shapes
+        key = narrow, wide, settings.truncates, settings.shapes
         if key not in self._agreeing:
             results = []
             for rows in (narrow, wide):

@@ -7,19 +7,20 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from core.errors import TrainingError
 from core.modeling.backend import (
     Tensor,
     Tree,
     is_out_of_memory,
     out_of_memory_errors,
     to_numpy,
+    unless_memory_is_full,
     value_and_gradients,
 )
 from core.modeling.following import window_state
 from core.modeling.network import Network
 from core.modeling.parallel import Devices, training_devices
 from core.training.loss import event_nats
+from core.training.memory import batch_does_not_fit, weights_do_not_fit
 from core.training.optimizer import (
     adam,
     averaging_share,
@@ -53,13 +54,18 @@ class EventStep:
         return self._devices.count
 
     def begin(self, weights: Arrays) -> Tree:
-        """The trees before the first step."""
+        """The trees before the first step. Raises as `place`."""
         trees = {"weights": weights, "first": zero_moments(weights), "second": zero_moments(weights)}
         return self.place({**trees, "average": weights} if self._settings.average else trees)
 
     def place(self, trees: dict[str, Arrays]) -> Tree:
-        """Trees of a resume point, on the devices."""
-        return self._devices.place(trees)
+        """Trees of a resume point, on the devices.
+
+        Raises:
+            TrainingError: the devices' memory is too small for them.
+        """
+        with unless_memory_is_full(weights_do_not_fit(self._network.parameters)):
+            return self._devices.place(trees)
 
     def measured(self, trees: Tree) -> Tree:
         """The weights that are measured and stored: the average where there is one."""
@@ -88,7 +94,8 @@ class EventStep:
         except out_of_memory_errors() as error:
             if not is_out_of_memory(error):
                 raise
-        raise TrainingError(self._advice(trees, batch, step))
+        rows, window = batch.events.shape
+        raise batch_does_not_fit(rows, window, "events", lambda most: self._try_some(trees, batch, step, most))
 
     def _run(self, trees: Tree, batch: Batch, step: int) -> tuple[Tree, float]:
         settings = self._settings
@@ -136,23 +143,10 @@ class EventStep:
             after["average"] = running_average(trees["average"], weights, scalars["share"])
         return after
 
-    def _advice(self, trees: Tree, batch: Batch, step: int) -> str:
-        """What to say when the memory is full: tries smaller batches until one fits."""
-        rows, window = batch.events.shape
-        for fitting in (rows >> halvings for halvings in range(1, rows.bit_length())):
-            smaller = batch.first(fitting // self._devices.parts * self._devices.parts)
-            try:
-                if smaller.counted:
-                    self._run(trees, smaller, step)
-                    break
-            except out_of_memory_errors():
-                continue
-        else:
-            return (
-                f"The device's memory does not hold one window of {window} events. What was stored is kept. Train "
-                "again with a shorter window or a smaller network."
-            )
-        return (
-            f"The device's memory does not hold a batch of {rows} windows of {window} events. What was stored is kept. "
-            f"Train again with a batch of {smaller.events.shape[0]}, which fits, or with a shorter window."
-        )
+    def _try_some(self, trees: Tree, batch: Batch, step: int, most: int) -> int:
+        """The step with at most so many windows of the batch, as many for each device; how many those are."""
+        smaller = batch.first(most // self.devices * self.devices)
+        if not smaller.counted:
+            return 0
+        self._run(trees, smaller, step)
+        return int(smaller.events.shape[0])

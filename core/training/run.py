@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.datasets.corpus import Corpus
-from core.modeling.backend import make_deterministic
+from core.modeling.backend import make_deterministic, unless_memory_is_full
 from core.training.events_run import EventTraining
 from core.training.hooks import (
     SilentHooks,
@@ -13,6 +13,7 @@ from core.training.hooks import (
     TrainingProgress,
     TrainingResult,
 )
+from core.training.memory import memory_is_full
 from core.training.settings import EventSettings, FamilySettings, TutorialSettings
 from core.training.tutorial_run import TutorialTraining
 
@@ -43,11 +44,13 @@ def train(
 
     Raises:
         TrainingInterrupted: the hooks asked to stop; a resume point has been written.
-        TrainingError: the data does not suffice, or the loss became no number.
+        TrainingError: the data does not suffice, the loss became no number, or the device's memory is too small.
+        DeviceError: the device's memory is too small for a held-out figure.
     """
     make_deterministic()
-    if isinstance(settings, EventSettings):
-        return EventTraining(settings, corpus, hooks, resume_seconds).run()
-    if isinstance(settings, TutorialSettings):
-        return TutorialTraining(settings, corpus, hooks, resume_seconds).run()
+    with unless_memory_is_full(memory_is_full()):
+        if isinstance(settings, EventSettings):
+            return EventTraining(settings, corpus, hooks, resume_seconds).run()
+        if isinstance(settings, TutorialSettings):
+            return TutorialTraining(settings, corpus, hooks, resume_seconds).run()
     raise TypeError(f"no training is known for the family {settings.family!r}")

@@ -17,7 +17,9 @@ from core.modeling.backend import (
     Tensor,
     Tree,
     device_kind,
+    is_out_of_memory,
     jit,
+    out_of_memory_errors,
     scan,
     side_by_side,
     to_device,
@@ -29,6 +31,7 @@ from core.modeling.tutorial import HEADS, SCALE, tutorial_forward
 from core.training.hooks import TrainingHooks, TrainingProgress, TrainingResult
 from core.training.keeper import Keeper
 from core.training.loss import LOSS_WEIGHTS, tutorial_losses
+from core.training.memory import batch_does_not_fit
 from core.training.optimizer import adam, bias_correction, zero_moments
 from core.training.pulse import Pulse, Speed
 from core.training.resume import Arrays, corpus_digest, read_resume, write_resume
@@ -136,10 +139,7 @@ class TutorialTraining:
         done = place.epoch * self._batches + first_batch
         corrections = np.array([bias_correction(done + number + 1) for number in range(count)], np.float32)
         windows = self._triples[starts[..., None] + np.arange(settings.window + 1)]
-        (self._weights, self._first, self._second), losses = self._compiled_steps(
-            self._weights, self._first, self._second, windows, corrections
-        )
-        sums = {name: float(to_numpy(losses[name]).astype(np.float64).sum()) for name in HEADS}
+        (self._weights, self._first, self._second), sums = self._run(windows, corrections)
         latest = sum(LOSS_WEIGHTS[name] * sums[name] / count for name in HEADS)
         if not math.isfinite(latest):
             raise TrainingError(
@@ -165,6 +165,24 @@ class TutorialTraining:
             )
         )
 
+    def _run(self, windows: NDArray[np.float32], corrections: NDArray[np.float32]) -> tuple[Tree, dict[str, float]]:
+        """The trees after some steps, and the sums of their losses."""
+        trees = self._weights, self._first, self._second
+        try:
+            after, losses = self._compiled_steps(*trees, windows, corrections)
+            # Only here it shows whether there was room to compute them.
+            return after, {name: float(to_numpy(losses[name]).astype(np.float64).sum()) for name in HEADS}
+        except out_of_memory_errors() as error:
+            if not is_out_of_memory(error):
+                raise
+
+        def try_some(most: int) -> int:
+            _, losses = self._compiled_steps(*trees, windows[:, :most], corrections)
+            to_numpy(losses["pitch"])
+            return most
+
+        raise batch_does_not_fit(self._batch, self._settings.window, "notes", try_some)
+
     def _train_steps(
         self, weights: Tree, first: Tree, second: Tree, windows: Tensor, corrections: Tensor
     ) -> tuple[Tree, Tree]:
@@ -172,7 +190,7 @@ class TutorialTraining:
 
         def step(carry: Tree, data: Tree) -> tuple[Tree, Tree]:
             batch, correction = data
-            edges = np.linspace(0, self._batch, self._parts + 1).astype(int).tolist()
+            edges = np.linspace(0, batch.shape[0], min(self._parts, batch.shape[0]) + 1).astype(int).tolist()
             parts = [self._part_gradients(carry[0], batch[begin:end]) for begin, end in pairwise(edges)]
             after: tuple[Tree, Tree] = self._update(*carry, correction, parts)
             return after

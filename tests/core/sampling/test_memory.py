@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from core.errors import DeviceError
@@ -17,17 +18,23 @@ from core.training.settings import GruSettings
 pytestmark = pytest.mark.slow
 
 
+def _full() -> Exception:
+    """What TensorFlow raises of a compiled program for which there is no room."""
+    import tensorflow as tf
+
+    return tf.errors.InternalError(None, None, "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 64 bytes.")
+
+
 class _SmallDevice:
     """Wraps a composer's loops: those with too many rows fail at their second run, as the library itself fails."""
 
-    def __init__(self, composer: Composer, most_rows: int) -> None:
+    def __init__(self, composer: Composer, most_rows: int, error: Exception | None = None) -> None:
         self._make = composer._programs.loops
-        self._most_rows = most_rows
+        self.most_rows = most_rows
+        self._error = error or _full()
         self.widths: list[int] = []
 
     def loops(self, *arguments: Any, **more: Any) -> list[Any]:
-        import tensorflow as tf
-
         made = self._make(*arguments, **more)
         self.widths.append(made[0].rows)
         for loop in made:
@@ -35,8 +42,8 @@ class _SmallDevice:
 
             def careful(*given: Any, loop: Any = loop, run: Any = run, runs: list[int] = runs) -> Any:
                 runs.append(1)
-                if loop.rows > self._most_rows and len(runs) > 1:
-                    raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+                if loop.rows > self.most_rows and len(runs) > 1:
+                    raise self._error
                 return run(*given)
 
             loop.run = careful
@@ -51,10 +58,7 @@ def _composer(units: int) -> Composer:
     return composer
 
 
-def test_goes_on_in_narrower_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    composer = _composer(11)
-    device = _SmallDevice(composer, 2)
-    monkeypatch.setattr(composer._programs, "loops", device.loops)
+def _compose(composer: Composer) -> dict[int, Notes]:
     takes: dict[int, Notes] = {}
 
     def keep(index: int, notes: Notes) -> None:
@@ -62,10 +66,27 @@ def test_goes_on_in_narrower_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         takes[index] = notes
 
     composer.compose([(seed, 1.0) for seed in range(40)], TakeSettings(length=10), None, keep, lambda: False)
+    return takes
+
+
+def test_goes_on_in_narrower_blocks_and_begins_the_next_work_in_wide_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    composer = _composer(11)
+    expected = _compose(composer)
+    device = _SmallDevice(composer, 2)
+    monkeypatch.setattr(composer._programs, "loops", device.loops)
+    takes = _compose(composer)
     assert sorted(takes) == list(range(40))
     assert all(len(notes) == 10 for notes in takes.values())
     assert device.widths[0] == 8
     assert device.widths[-1] <= 2
+    # What filled the memory is gone: the same seeds give what they always gave, in blocks as wide as ever.
+    device.most_rows = 8
+    device.widths.clear()
+    again = _compose(composer)
+    assert device.widths == [8]
+    for index, notes in expected.items():
+        np.testing.assert_array_equal(again[index].onset_seconds, notes.onset_seconds)
+        np.testing.assert_array_equal(again[index].pitch, notes.pitch)
 
 
 def test_says_so_when_nothing_fits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,3 +95,26 @@ def test_says_so_when_nothing_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(composer._programs, "loops", device.loops)
     with pytest.raises(DeviceError, match=r"does not hold one take .* smaller model"):
         composer.compose([(0, 1.0)], TakeSettings(length=400), None, lambda *_: None, lambda: False)
+    # Not even its weights.
+    checkpoint, prepare = composer.checkpoint, composer._programs.prepare
+
+    def refuse(weights: Any) -> Any:
+        prepare(weights)
+        raise _full()
+
+    monkeypatch.setattr(composer._programs, "prepare", refuse)
+    with pytest.raises(DeviceError, match="does not hold one take"):
+        Composer(checkpoint)
+
+
+def test_another_failure_of_the_device_passes_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    import tensorflow as tf
+
+    composer = _composer(13)
+    error = tf.errors.InternalError(None, None, "CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access was encountered")
+    device = _SmallDevice(composer, 0, error)
+    monkeypatch.setattr(composer._programs, "loops", device.loops)
+    with pytest.raises(tf.errors.InternalError) as raised:
+        composer.compose([(0, 1.0)], TakeSettings(length=400), None, lambda *_: None, lambda: False)
+    assert raised.value is error
+    assert len(device.widths) == 1

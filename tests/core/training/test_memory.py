@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import pytest
 
 from core.datasets.corpus import Corpus
@@ -14,47 +15,135 @@ from core.modeling.backend import is_out_of_memory, out_of_memory_errors
 from core.modeling.initial import initial_weights
 from core.modeling.network import build_network
 from core.modeling.parallel import OneDevice
+from core.training import run
 from core.training.event_step import EventStep
 from core.training.heldout import Evaluator
-from core.training.settings import EventSettings, LstmSettings
+from core.training.settings import LstmSettings, TutorialSettings
+from core.training.tutorial_run import TutorialTraining
 from core.training.windows import EventWindows
 
 pytestmark = pytest.mark.slow
 
 
+def _full(words: str = "OOM when allocating tensor") -> Exception:
+    import tensorflow as tf
+
+    return tf.errors.ResourceExhaustedError(None, None, words)
+
+
+def _internal(words: str) -> Exception:
+    import tensorflow as tf
+
+    return tf.errors.InternalError(None, None, words)
+
+
 class SmallDevice(OneDevice):
     """A device that holds a few windows and says of more what the library itself says."""
 
-    def __init__(self, most_windows: int) -> None:
-        self.most_windows = most_windows
+    def __init__(self, most_windows: int, error: Exception, count: int = 1) -> None:
+        self.most_windows, self.error, self.count = most_windows, error, count
+        self.tried: list[int] = []
 
     def compile(self, gradients: Any, update: Any) -> Any:
-        import tensorflow as tf
-
         step = super().compile(gradients, update)
 
         def careful(trees: Any, parts: Sequence[Any], scalars: Any) -> Any:
-            if parts[0]["events"].shape[0] > self.most_windows:
-                raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+            self.tried.append(parts[0]["events"].shape[0])
+            if self.tried[-1] > self.most_windows:
+                raise self.error
             return step(trees, parts, scalars)
 
         return careful
 
 
-def _advance(most_windows: int, settings: EventSettings, corpus: Corpus) -> float:
-    step = EventStep(build_network(settings), settings, SmallDevice(most_windows))
-    batch = EventWindows(list(corpus.pieces("train")), settings).batch(0)
-    return step.advance(step.begin(initial_weights(settings)), batch, 0)[1]
+_SETTINGS = LstmSettings(embedding=8, units=8, batch_size=12, window=16, dropout=0.1)
 
 
-def test_says_which_batch_fits(make_corpus: Callable[..., Corpus]) -> None:
-    corpus = make_corpus()
-    settings = LstmSettings(embedding=8, units=8, batch_size=12, window=16, dropout=0.1)
-    assert _advance(12, settings, corpus) > 0
+def _advance(device: SmallDevice, corpus: Corpus) -> float:
+    step = EventStep(build_network(_SETTINGS), _SETTINGS, device)
+    batch = EventWindows(list(corpus.pieces("train")), _SETTINGS).batch(0)
+    return step.advance(step.begin(initial_weights(_SETTINGS)), batch, 0)[1]
+
+
+@pytest.mark.parametrize("error", [_full, _internal])
+def test_says_which_batch_fits(error: Callable[[str], Exception], make_corpus: Callable[..., Corpus]) -> None:
+    corpus, full = make_corpus(), error("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 4770354232 bytes.")
     with pytest.raises(TrainingError, match=r"hold a batch of 12 windows of 16 events.*batch of 3, which fits"):
-        _advance(5, settings, corpus)
+        _advance(SmallDevice(5, full), corpus)
+    nothing_fits = SmallDevice(0, full)
     with pytest.raises(TrainingError, match=r"hold one window of 16 events.*shorter window or a smaller network"):
-        _advance(0, settings, corpus)
+        _advance(nothing_fits, corpus)
+    assert nothing_fits.tried == [12, 6, 3, 1]
+    # Each of several devices gets as many windows.
+    pair = SmallDevice(5, full, count=2)
+    with pytest.raises(TrainingError, match=r"batch of 2, which fits"):
+        _advance(pair, corpus)
+    assert pair.tried == [12, 6, 2]
+
+
+def test_another_failure_of_the_device_passes_unchanged(make_corpus: Callable[..., Corpus]) -> None:
+    corpus, error = make_corpus(), _internal("CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access was encountered")
+    device = SmallDevice(0, error)
+    with pytest.raises(type(error)) as raised:
+        _advance(device, corpus)
+    assert raised.value is error
+    assert device.tried == [12]
+
+    # And so does one that comes while batches are tried.
+    class Breaking(SmallDevice):
+        @property
+        def error(self) -> Exception:
+            return _full() if len(self.tried) == 1 else error
+
+        @error.setter
+        def error(self, _: Exception) -> None:
+            pass
+
+    with pytest.raises(type(error)) as raised:
+        _advance(Breaking(0, error), corpus)
+    assert raised.value is error
+
+
+def test_weights_that_do_not_fit_say_so(make_corpus: Callable[..., Corpus], monkeypatch: pytest.MonkeyPatch) -> None:
+    # What TensorFlow says when there is no room for a copy of a numpy array.
+    device = SmallDevice(12, _internal("Failed copying input tensor: Dst tensor is not initialized."))
+
+    def refuse(_: Any) -> Any:
+        raise device.error
+
+    monkeypatch.setattr(device, "place", refuse)
+    with pytest.raises(TrainingError, match=r"not hold this network's [0-9,]+ weights.*smaller network"):
+        _advance(device, make_corpus())
+
+
+def test_the_article_s_network_says_which_batch_fits(
+    make_corpus: Callable[..., Corpus], make_hooks: Callable[..., Any]
+) -> None:
+    settings = TutorialSettings(batch_size=8, epochs=1)
+    training = TutorialTraining(settings, make_corpus(), make_hooks(), 60)
+    tried = []
+
+    def careful(weights: Any, first: Any, second: Any, windows: Any, corrections: Any) -> Any:
+        tried.append(windows.shape[1])
+        if windows.shape[1] > 3:
+            raise _full()
+        return (weights, first, second), {"pitch": corrections}
+
+    training._compiled_steps = careful
+    with pytest.raises(TrainingError, match=r"batch of 8 windows of 25 notes.*batch of 2, which fits"):
+        training.run()
+    assert tried == [8, 4, 2]
+
+
+def test_what_else_does_not_fit_ends_in_a_sentence(
+    make_corpus: Callable[..., Corpus], make_hooks: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise _full()
+
+    monkeypatch.setattr(run, "EventTraining", refuse)
+    with pytest.raises(TrainingError, match=r"memory is full.*smaller batch"):
+        run.train(_SETTINGS, make_corpus(), make_hooks())
 
 
 def test_a_held_out_figure_that_does_not_fit_says_so(make_corpus: Callable[..., Corpus]) -> None:
@@ -71,10 +160,13 @@ def test_a_held_out_figure_that_does_not_fit_says_so(make_corpus: Callable[..., 
         evaluator.evaluate({}, streams, lambda _: None)
 
 
-def test_other_failures_of_a_device_are_no_lack_of_memory() -> None:
+def test_what_the_library_really_says_is_understood() -> None:
     import tensorflow as tf
 
-    lack = tf.errors.ResourceExhaustedError(None, None, "OOM")
-    assert isinstance(lack, out_of_memory_errors())
-    assert is_out_of_memory(lack)
-    assert not isinstance(tf.errors.InvalidArgumentError(None, None, "shape"), out_of_memory_errors())
+    with pytest.raises(out_of_memory_errors()) as raised:
+        keras.ops.zeros((2**50,))  # more than an address space
+    assert is_out_of_memory(raised.value)
+    assert is_out_of_memory(_full("OOM"))
+    assert is_out_of_memory(_internal("Failed to load in-memory CUBIN: CUDA_ERROR_OUT_OF_MEMORY: out of memory"))
+    assert not is_out_of_memory(_internal("Blas GEMM launch failed"))
+    assert not is_out_of_memory(tf.errors.InvalidArgumentError(None, None, "out of memory"))
