@@ -8,7 +8,7 @@ from keras import ops
 from core.modeling.backend import Tensor, Tree
 from core.modeling.convolution import convolve_step, convolve_window, empty_past
 from core.modeling.keyed import KeyedNetwork
-from core.modeling.layers import cast_weights, dropped, embed, output_logits, rms_norm
+from core.modeling.layers import cast_weights, dropped, embed, output_logits, read_beside, rms_norm
 from core.training.settings import Conv1dSettings
 
 
@@ -34,9 +34,7 @@ class Conv1dNetwork(KeyedNetwork[Conv1dSettings]):
     ) -> tuple[Tensor, Tree]:
         """Logits of the event after each one; see `Network.sequence`."""
         weights = cast_weights(weights, self.compute_dtype)
-        flow = embed(weights, events, self.compute_dtype)
-        if beside is not None:
-            flow = flow + ops.cast(beside, flow.dtype)
+        flow = read_beside(embed(weights, events, self.compute_dtype), beside)
         rings = []
         for layer in range(self.settings.layers):
             name = f"conv_{layer}"
@@ -49,9 +47,7 @@ class Conv1dNetwork(KeyedNetwork[Conv1dSettings]):
 
     def step(self, prepared: Tree, event: Tensor, state: Tree, beside: Tensor | None = None) -> tuple[Tensor, Tree]:
         """Logits after one event each; see `Network.step`."""
-        flow = ops.take(prepared["embedding"], event, axis=0)
-        if beside is not None:
-            flow = flow + beside
+        flow = read_beside(ops.take(prepared["embedding"], event, axis=0), beside)
         rings = []
         for layer in range(self.settings.layers):
             name = f"conv_{layer}"

@@ -14,7 +14,10 @@ from core.modeling.sounding import facts_next, facts_over
 
 
 def window_state(facts: Facts | Tree | None) -> Tree:
-    """The state with which training reads a window: nothing is known of what came before but these facts, or none."""
+    """The state with which training reads a window: nothing is known of what came before but these facts, or none.
+
+    That there is no network's state marks training: what cannot follow is left in then, and no state comes out.
+    """
     return None if facts is None else {"facts": facts, "network": None}
 
 
@@ -53,10 +56,11 @@ class FollowingNetwork:
         """Logits of the event after each one; see `Network.sequence`. `state` may be what `window_state` gives."""
         before = window_state(no_facts(events.shape[0])) if state is None else state
         facts, last = facts_over(events, before["facts"])
+        in_training = before["network"] is None
         beside = self._beside(weights, facts)
         logits, after = self._network.sequence(weights, events, before["network"], masks, beside)
         logits = self._known(logits, facts)
-        if before["network"] is None:  # in training
+        if in_training:
             return logits, None
         return self._without_impossible(logits, events, facts), {"facts": last, "network": after}
 

@@ -39,6 +39,11 @@ def embed(weights: Mapping[str, Tensor], events: Tensor, dtype: str = "float32")
     return ops.cast(look_up(weights["embedding"]), dtype)
 
 
+def read_beside(flow: Tensor, beside: Tensor | None) -> Tensor:
+    """What stands for each event, `[..., width]`, with what is read beside it where there is something."""
+    return flow if beside is None else flow + ops.cast(beside, flow.dtype)
+
+
 def rms_norm(flow: Tensor, scale: Tensor) -> Tensor:
     """Divide each vector by its root mean square (Zhang and Sennrich 2019), computed in float32; keeps the format."""
     wide = ops.cast(flow, "float32")

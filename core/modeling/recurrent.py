@@ -9,7 +9,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from core.modeling.backend import Tensor, Tree
-from core.modeling.layers import product
+from core.modeling.layers import product, read_beside
 from core.modeling.shapes import parameter_count
 from core.training.settings import RecurrentSettings
 
@@ -58,8 +58,7 @@ class RecurrentNetwork(Generic[Settings]):
         """Logits of the event after each one; see `Network.sequence`."""
         first = self.initial_state(events.shape[0]) if state is None else state
         flow = ops.take(self._table(weights), ops.transpose(events), axis=0)
-        if beside is not None:
-            flow = flow + ops.transpose(beside, (1, 0, 2))
+        flow = read_beside(flow, None if beside is None else ops.transpose(beside, (1, 0, 2)))
         after = []
         for layer, before in enumerate(first):
             if layer > 0:
@@ -80,9 +79,7 @@ class RecurrentNetwork(Generic[Settings]):
 
     def step(self, prepared: Tree, event: Tensor, state: Tree, beside: Tensor | None = None) -> tuple[Tensor, Tree]:
         """Logits after one event each; see `Network.step`."""
-        inputs = ops.take(prepared["table"], event, axis=0)
-        if beside is not None:
-            inputs = inputs + beside
+        inputs = read_beside(ops.take(prepared["table"], event, axis=0), beside)
         after = []
         flow = inputs
         for layer, before in enumerate(state):

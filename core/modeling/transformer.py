@@ -18,7 +18,7 @@ from core.modeling.attention import (
 )
 from core.modeling.backend import Tensor, Tree
 from core.modeling.keyed import KeyedNetwork
-from core.modeling.layers import cast_weights, dropped, embed, output_logits, rms_norm
+from core.modeling.layers import cast_weights, dropped, embed, output_logits, read_beside, rms_norm
 from core.training.settings import TransformerSettings
 
 Heads = tuple[Tensor, Tensor, Tensor]  # queries, keys, values
@@ -53,9 +53,7 @@ class TransformerNetwork(KeyedNetwork[TransformerSettings]):
         """Logits of the event after each one; see `Network.sequence`."""
         settings, time = self.settings, events.shape[1]
         weights = cast_weights(weights, self.compute_dtype)
-        flow = embed(weights, events, self.compute_dtype)
-        if beside is not None:
-            flow = flow + ops.cast(beside, flow.dtype)
+        flow = read_beside(embed(weights, events, self.compute_dtype), beside)
         flow = dropped(flow, masks, 0, settings.dropout)
         turned = self._turned(events.shape[0], time, state)
         keys, values = [], []
@@ -82,9 +80,7 @@ class TransformerNetwork(KeyedNetwork[TransformerSettings]):
     def step(self, prepared: Tree, event: Tensor, state: Tree, beside: Tensor | None = None) -> tuple[Tensor, Tree]:
         """Logits after one event each; see `Network.step`."""
         settings = self.settings
-        flow = ops.take(prepared["embedding"], event, axis=0)
-        if beside is not None:
-            flow = flow + beside
+        flow = read_beside(ops.take(prepared["embedding"], event, axis=0), beside)
         flow = flow[:, None]
         turned = self._turned(event.shape[0], 1, state)
         filled = ops.minimum(state["filled"] + 1, settings.context)

@@ -8,7 +8,7 @@ from keras import ops
 from core.modeling.backend import Tensor, Tree
 from core.modeling.convolution import convolve_step, convolve_window, empty_past
 from core.modeling.keyed import KeyedNetwork
-from core.modeling.layers import cast_weights, dropped, embed, output_logits
+from core.modeling.layers import cast_weights, dropped, embed, output_logits, read_beside
 from core.modeling.shapes import WAVENET_KERNEL
 from core.training.settings import WavenetSettings
 
@@ -36,9 +36,7 @@ class WavenetNetwork(KeyedNetwork[WavenetSettings]):
     ) -> tuple[Tensor, Tree]:
         """Logits of the event after each one; see `Network.sequence`."""
         weights = cast_weights(weights, self.compute_dtype)
-        flow = embed(weights, events, self.compute_dtype)
-        if beside is not None:
-            flow = flow + ops.cast(beside, flow.dtype)
+        flow = read_beside(embed(weights, events, self.compute_dtype), beside)
         rings, skips = [], ops.zeros_like(flow)
         for layer, dilation in enumerate(self._dilations()):
             past = None if state is None else (state["past"][layer], state["position"])
@@ -52,9 +50,7 @@ class WavenetNetwork(KeyedNetwork[WavenetSettings]):
 
     def step(self, prepared: Tree, event: Tensor, state: Tree, beside: Tensor | None = None) -> tuple[Tensor, Tree]:
         """Logits after one event each; see `Network.step`."""
-        flow = ops.take(prepared["embedding"], event, axis=0)
-        if beside is not None:
-            flow = flow + beside
+        flow = read_beside(ops.take(prepared["embedding"], event, axis=0), beside)
         rings, skips = [], ops.zeros_like(flow)
         for layer, dilation in enumerate(self._dilations()):
             past = (state["past"][layer], state["position"])
