@@ -17,7 +17,7 @@ from core.records.database import Database
 TAKES_OF_LARGEST = 10_000
 """Takes of the first generation."""
 _TAKES_OF_OTHERS = 1_000
-_SETTINGS = {"seeds": "0-9999", "length": 500, "temperature": 1.0, "program": 0}
+_SETTINGS = {"seeds": "0-9999", "length": 500, "program": 0}
 # One in a hundred failed, one in a thousand waits; the others have succeeded.
 _STATE = "CASE WHEN n % 1000 = 7 THEN 'queued' WHEN n % 100 = 3 THEN 'failed' ELSE 'succeeded' END"
 

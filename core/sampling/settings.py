@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import field_validator, model_validator
 
@@ -22,10 +22,9 @@ class PrimerSettings(PersonSettings):
     notes: int = setting(25, "Primer notes", "Notes taken from the start.", unit="notes", ge=1, le=LONGEST_NOTES)
 
 
-class TakeSettings(PersonSettings):
-    """Everything that, with the model and the seed, decides the bytes of a take."""
+class SharedSettings(PersonSettings):
+    """What all takes of a generation share."""
 
-    temperature: float = setting(1.0, "Temperature", "Below 1 is safer, above 1 bolder.", ge=0.05, le=5)
     top_k: int = setting(
         0, "Top k", "Choose among the k likeliest events only; 0 means all.", advanced=True, ge=0, le=390
     )
@@ -103,7 +102,7 @@ class TakeSettings(PersonSettings):
     tempo_factor: float = setting(1.0, "Tempo", "2 plays twice as fast.", unit="×", advanced=True, ge=0.25, le=4)
 
     @model_validator(mode="after")
-    def _length_fits(self) -> TakeSettings:
+    def _length_fits(self) -> Self:
         if self.length_unit == "notes" and self.length != int(self.length):
             raise ValueError(f"length: {self.length:g} notes is refused; a whole number of notes is needed.")
         if self.length_unit == "seconds" and self.length > LONGEST_SECONDS:
@@ -111,7 +110,7 @@ class TakeSettings(PersonSettings):
         return self
 
     @model_validator(mode="after")
-    def _pitches_fit(self) -> TakeSettings:
+    def _pitches_fit(self) -> Self:
         if self.lowest_pitch > self.highest_pitch:
             raise ValueError(
                 f"highest_pitch: {self.highest_pitch} is refused; it must be {self.lowest_pitch}, the lowest, or more."
@@ -129,10 +128,15 @@ class TakeSettings(PersonSettings):
         return self.min_p > 0 or self.repetition_guard > 0 or self.density > 0 or self.pace > 0 or self.follow_primer
 
 
-class GenerationSettings(TakeSettings):
-    """A generation: take settings, with seeds and a sweep of temperatures instead of one."""
+class TakeSettings(SharedSettings):
+    """Everything that, with the model and the seed, decides the bytes of a take."""
 
-    temperature: float = setting(1.0, "Temperature", "Not used: see temperatures.", ge=0.05, le=5, exclude=True)
+    temperature: float = setting(1.0, "Temperature", "Below 1 is safer, above 1 bolder.", ge=0.05, le=5)
+
+
+class GenerationSettings(SharedSettings):
+    """A generation: what its takes share, its seeds, and a sweep of temperatures."""
+
     seeds: str = setting("0-7", "Seeds", "One take per seed: 0-99, or 1,5,9, or 32 random.", max_length=200_000)
     temperatures: tuple[float, ...] = setting(
         (1.0,), "Temperatures", "Several make a sweep: every seed at each.", min_length=1, max_length=MOST_TEMPERATURES
@@ -170,5 +174,5 @@ class GenerationSettings(TakeSettings):
 
     def of_take(self, temperature: float) -> TakeSettings:
         """The settings of one take at `temperature`."""
-        values = self.model_dump(exclude={"seeds", "temperatures", "temperature"})
+        values = self.model_dump(exclude={"seeds", "temperatures"})
         return TakeSettings.model_validate({**values, "temperature": temperature})

@@ -17,7 +17,7 @@ from core.models.trainings import Model
 from core.queue.enqueue import enqueue
 from core.records.database import Database, announce
 from core.sampling.seeds import format_seeds, parse_seeds
-from core.sampling.settings import MOST_TAKES, GenerationSettings, TakeSettings
+from core.sampling.settings import MOST_TAKES, GenerationSettings, SharedSettings
 from core.services.paging import Page, fetch_page
 from core.services.primers import PrimerChoice, resolve_primer
 from core.services.rows import kept, locked, storable
@@ -120,13 +120,13 @@ def plan_generation(
     return generation
 
 
-def tile_size(settings: TakeSettings) -> int:
+def tile_size(settings: SharedSettings) -> int:
     """How many takes one unit makes: whole blocks, about `_TILE_NOTES` notes, at most `_LARGEST_TILE`."""
     blocks = int(_TILE_NOTES / notes_of(settings) / _BLOCK)
     return min(max(blocks, 1) * _BLOCK, _LARGEST_TILE)
 
 
-def notes_of(settings: TakeSettings) -> float:
+def notes_of(settings: SharedSettings) -> float:
     """About how many notes a take has, at least 1."""
     notes = settings.length if settings.length_unit == "notes" else settings.length * _ASSUMED_NOTES_PER_SECOND
     return max(float(notes), 1.0)

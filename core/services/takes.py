@@ -117,7 +117,7 @@ def take_file_name(take: Take, extension: str = "mid") -> str:
 def takes_csv(generation: Generation, takes: Sequence[Take]) -> str:
     """One line a take: file, seed, settings, measures, star and remark."""
     settings = GenerationSettings.model_validate(generation.settings)
-    shared = settings.model_dump(exclude={"seeds", "temperatures", "temperature", "primer"})
+    shared = settings.model_dump(exclude={"seeds", "temperatures", "primer"})
     shared["primer_sha256"] = settings.primer.sha256 if settings.primer else ""
     shared["primer_notes"] = settings.primer.notes if settings.primer else 0
     names = sorted({name for take in takes for name in take.measures})

@@ -93,7 +93,7 @@ def _form(values: dict[str, str], error: CadenzaError | None) -> Response:
         models = find_models(session, per_page=_MODELS_OFFERED).items
         if values.get("piece_id", "0").isdigit() and int(values.get("piece_id", "0")):
             piece = get_piece(session, int(values["piece_id"]))
-    fields = {field.name: field for field in form_fields(GenerationSettings, {"temperature", "primer"})}
+    fields = {field.name: field for field in form_fields(GenerationSettings, {"primer"})}
     return page(
         "generations/new.html",
         status=200 if error is None else 422 if isinstance(error, InputError) else 409,
@@ -149,4 +149,4 @@ def _number(name: str) -> int:
 
 
 def _field_names() -> set[str]:
-    return set(GenerationSettings.model_fields) - {"temperature", "primer"}
+    return set(GenerationSettings.model_fields) - {"primer"}

@@ -15,14 +15,12 @@ from webui.api.schemas.common import ApiInput, ApiOutput, Listing, Moment, PageQ
 from webui.api.schemas.jobs import JobOutput
 from webui.row_numbers import LARGEST_NUMBER
 
-_APART = {"primer", "temperature"}
-
 
 def _settings_schema() -> dict[str, Any]:
-    """JSON Schema of what a person sets; the primer is a choice of its own, the temperature a list."""
+    """JSON Schema of what a person sets; the primer is a choice of its own."""
     schema = GenerationSettings.model_json_schema()
     schema.pop("$defs", None)
-    schema["properties"] = {name: value for name, value in schema["properties"].items() if name not in _APART}
+    del schema["properties"]["primer"]
     return schema
 
 
