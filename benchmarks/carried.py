@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import lzma
 import zipfile
 from pathlib import Path
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from core.datasets.corpus import SPLITS, Corpus
 from core.datasets.metadata import read_metadata
 from core.encoding.performance import STEPS_PER_SECOND, bin_velocity, decode, encode, velocity_bin
+from core.errors import CheckpointError
 from core.modeling.archive import pack, unpack
 from core.modeling.checkpoints import Checkpoint
 from core.music.notes import Notes
@@ -87,23 +90,54 @@ def unpack_corpus(data: bytes) -> Corpus:
         return Corpus(notes, offsets, arrays["splits"])
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file aside and rename it: whoever reads it finds the old content or the new one, never a part."""
+    aside = path.with_name(f"{path.name}.aside")
+    aside.write_bytes(data)
+    aside.replace(path)
+
+
 def split_checkpoint(checkpoint: Checkpoint, folder: Path, largest_bytes: int = _LARGEST_PART_BYTES) -> list[Path]:
-    """Write a checkpoint into files of limited size, its weights as float16; older parts are removed."""
+    """Write a checkpoint into files of limited size, its weights as float16, and a list of them.
+
+    The parts of an earlier one stay until the list names the new ones, so that the folder holds a whole checkpoint at
+    every moment.
+
+    Returns:
+        The list `weights.json` and the parts.
+    """
     document = {name: getattr(checkpoint, name) for name in ("family", "encoding", "settings", "figures")}
     data = pack(document, {name: array.astype(np.float16) for name, array in checkpoint.weights.items()})
-    for old in folder.glob("weights-*.part"):
-        old.unlink()
-    paths = []
+    digest = hashlib.sha256(data).hexdigest()
+    parts = []
     for number, at in enumerate(range(0, len(data), largest_bytes)):
-        path = folder / f"weights-{number:02d}.part"
-        path.write_bytes(data[at : at + largest_bytes])
-        paths.append(path)
-    return paths
+        # Named by what is in them, so that no part ever takes another one's place.
+        path = folder / f"weights-{digest[:12]}-{number:02d}-{largest_bytes}.part"
+        write_whole(path, data[at : at + largest_bytes])
+        parts.append(path)
+    listed = {"sha256": digest, "parts": [path.name for path in parts]}
+    write_whole(folder / "weights.json", json.dumps(listed).encode())
+    for old in set(folder.glob("weights-*.part")) - set(parts):
+        old.unlink()
+    return [folder / "weights.json", *parts]
 
 
 def join_checkpoint(folder: Path) -> Checkpoint:
-    """The checkpoint whose parts lie in a folder."""
-    document, arrays = unpack(b"".join(part.read_bytes() for part in sorted(folder.glob("weights-*.part"))))
+    """The checkpoint whose parts lie in a folder.
+
+    Raises:
+        CheckpointError: its list or a part is missing, or a part is damaged.
+    """
+    try:
+        listed = json.loads((folder / "weights.json").read_bytes())
+        data = b"".join((folder / str(name)).read_bytes() for name in listed["parts"])
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"{error.filename} is missing; bring weights.json and all parts that it names into one folder."
+        ) from None
+    if hashlib.sha256(data).hexdigest() != listed["sha256"]:
+        raise CheckpointError(f"A part of the weights in {folder} is damaged; bring all of them again.")
+    document, arrays = unpack(data)
     checkpoint = Checkpoint(**document, weights={name: array.astype(np.float32) for name, array in arrays.items()})
     checkpoint.check()
     return checkpoint

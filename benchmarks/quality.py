@@ -11,16 +11,21 @@ figure over all validation pieces. Beside numpy, pydantic and Keras with its bac
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 import time
 from pathlib import Path
-from typing import Any, Literal
 
-from benchmarks.carried import join_checkpoint, pack_corpus, read_corpus, split_checkpoint, unpack_corpus
+from benchmarks.calibration import measure_speed
+from benchmarks.carried import join_checkpoint, pack_corpus, read_corpus, unpack_corpus, write_whole
+from benchmarks.run_folder import FolderHooks, WallTime
+from core.datasets.corpus import Corpus
+from core.errors import ConflictError
+from core.training.event_settings import FamilySettings
+from core.training.settings import parse_stored_settings, parse_training_settings
 
-_CALIBRATION_STEPS = 40
-# What evaluations, resume points and compiling take of the time.
+# What the steps have of the time; the rest goes to held-out figures and resume points.
 _STEPS_SHARE = 0.92
 _RESUME_SECONDS = 150.0
 
@@ -61,133 +66,63 @@ def _encode(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from core.training.run import TrainingInterrupted, train
-    from core.training.settings import parse_stored_settings, parse_training_settings
+    began = time.monotonic()
+    folder, file = options.folder, options.file
+    if (folder / "result.json").exists():
+        print((folder / "result.json").read_text(), end="")
+        return 0
+    folder.mkdir(parents=True, exist_ok=True)
+    with WallTime(folder, began) as wall:
+        return _train_on(file, folder, options, wall)
 
-    started = time.monotonic()
-    corpus = unpack_corpus(options.file.read_bytes())
-    options.folder.mkdir(parents=True, exist_ok=True)
-    chosen = options.folder / "settings.json"
-    if chosen.exists():
-        values = json.loads(chosen.read_text())
-        settings = parse_stored_settings(values.pop("family"), values)
-    else:
-        given = dict(pair.split("=", 1) for pair in options.set)
-        settings = parse_training_settings(options.family, given, options.preset)
-        if options.fit_minutes:
-            steps = _steps_within(options.fit_minutes * 60, settings, corpus)
-            settings = parse_training_settings(options.family, {**given, "steps": steps}, options.preset)
-        chosen.write_text(json.dumps({"family": settings.family, **settings.model_dump(mode="json")}, indent=1))
-    until = started + options.minutes * 60 if options.minutes else float("inf")
-    hooks = FolderHooks(options.folder, until)
+
+def _train_on(file: Path, folder: Path, options: argparse.Namespace, wall: WallTime) -> int:
+    from core.training.run import TrainingInterrupted, train
+
+    packed = file.read_bytes()
+    corpus = unpack_corpus(packed)
+    settings = _settings(folder, options, corpus, hashlib.sha256(packed).hexdigest(), wall.began)
+    until = wall.began + options.minutes * 60 if options.minutes else float("inf")
     try:
-        result = train(settings, corpus, hooks, resume_seconds=_RESUME_SECONDS)
+        result = train(settings, corpus, FolderHooks(folder, wall, until), resume_seconds=_RESUME_SECONDS)
     except TrainingInterrupted:
-        hooks.add_seconds()
-        print(f"to be continued: call it again with {options.folder}", flush=True)
+        print(f"to be continued: call it again with {folder}", flush=True)
         return 3
-    hooks.add_seconds()
     figures = {name: round(value, 5) for name, value in result.best.figures.items()}
     facts = {"parameters": result.best.parameters, "steps": result.steps, "epochs": round(result.epochs, 2)}
-    line = json.dumps({**facts, **figures, "seconds": round(hooks.seconds), "machine": _machine()})
-    (options.folder / "result.json").write_text(line + "\n")
+    line = json.dumps({**facts, **figures, "seconds": round(wall.seconds), "machine": _machine()})
+    write_whole(folder / "result.json", f"{line}\n".encode())
     print(line)
     return 0
 
 
-class FolderHooks:
-    """Resume point, checkpoints, curve and log as files of one folder, each written aside and renamed.
-
-    Attributes:
-        seconds: wall time of all calls so far.
-    """
-
-    def __init__(self, folder: Path, until: float) -> None:
-        """`until` is the `time.monotonic()` at which to stop."""
-        self._folder = folder
-        self._until = until
-        self._began = time.monotonic()
-        self._told = 0.0
-        spent = folder / "seconds.json"
-        self.seconds = float(json.loads(spent.read_text())) if spent.exists() else 0.0
-
-    def add_seconds(self) -> None:
-        """Count this call's time."""
-        now = time.monotonic()
-        self.seconds += now - self._began
-        self._began = now
-        self._write("seconds.json", json.dumps(self.seconds).encode())
-
-    def progress(self, progress: Any) -> None:
-        """A line every ten seconds."""
-        if time.monotonic() - self._told > 10:
-            self._told = time.monotonic()
-            print(
-                f"step {progress.step}/{progress.steps}, epoch {progress.epoch:.2f}, loss {progress.train_loss:.4f}, "
-                f"{progress.events_per_second:,.0f} events/s, {progress.seconds_left:.0f} s left",
-                flush=True,
-            )
-
-    def point(self, point: Any) -> None:
-        """A line of the curve."""
-        seconds = self.seconds + time.monotonic() - self._began
-        line = {"step": point.step, "epoch": point.epoch, "seconds": round(seconds, 1), **point.values}
-        with (self._folder / "curve.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
-
-    def save_resume(self, data: bytes, step: int) -> None:
-        """Replace the resume point."""
-        self._write("resume", data)
-        self.add_seconds()
-
-    def load_resume(self) -> bytes | None:
-        """The resume point, if there is one."""
-        path = self._folder / "resume"
-        return path.read_bytes() if path.exists() else None
-
-    def save_checkpoint(self, kind: Literal["best", "last"], checkpoint: Any) -> None:
-        """The best one, in parts that may come back."""
-        if kind == "best":
-            split_checkpoint(checkpoint, self._folder)
-
-    def log(self, text: str) -> None:
-        """To the output."""
-        print(text, flush=True)
-
-    def interrupted(self) -> bool:
-        """When the time is over."""
-        return time.monotonic() > self._until
-
-    def _write(self, name: str, data: bytes) -> None:
-        aside = self._folder / f"{name}.aside"
-        aside.write_bytes(data)
-        aside.replace(self._folder / name)
+def _settings(folder: Path, options: argparse.Namespace, corpus: Corpus, digest: str, began: float) -> FamilySettings:
+    """Those of the folder, or the chosen ones for a folder that is new."""
+    path = folder / "settings.json"
+    if path.exists():
+        values = json.loads(path.read_text())
+        if values.pop("corpus", digest) != digest:
+            raise ConflictError(f"The training in {folder} began with another corpus; choose another folder.")
+        return parse_stored_settings(values.pop("family"), values)
+    given = dict(pair.split("=", 1) for pair in options.set)
+    settings = parse_training_settings(options.family, given, options.preset)
+    if options.fit_minutes:
+        steps = _steps_within(began + options.fit_minutes * 60, settings, corpus)
+        settings = parse_training_settings(options.family, {**given, "steps": steps}, options.preset)
+    kept = {"family": settings.family, "corpus": digest, **settings.model_dump(mode="json")}
+    write_whole(path, json.dumps(kept, indent=1).encode())
+    return settings
 
 
-def _steps_within(seconds: float, settings: Any, corpus: Any) -> int:
-    """How many steps this machine does in the time, measured with steps whose results are thrown away."""
-    from core.modeling.backend import make_deterministic
-    from core.modeling.initial import initial_weights
-    from core.modeling.network import build_network
-    from core.training.event_step import EventStep
-    from core.training.events_run import chosen_precision
-    from core.training.windows import EventWindows
-
-    make_deterministic()
-    began = time.monotonic()
-    step = EventStep(build_network(settings, chosen_precision(settings)), settings)
-    windows = EventWindows([piece for piece in corpus.pieces("train") if len(piece)], settings)
-    trees = step.begin(initial_weights(settings))
-    for number in range(3):
-        trees, _ = step.advance(trees, windows.batch(number), number)
-    first = time.monotonic()
-    for number in range(_CALIBRATION_STEPS):
-        trees, _ = step.advance(trees, windows.batch(number), number)
-    each = (time.monotonic() - first) / _CALIBRATION_STEPS
-    events = settings.batch_size * settings.window / each
-    steps = max(1, int((seconds - (first - began)) * _STEPS_SHARE / each))
+def _steps_within(until: float, settings: FamilySettings, corpus: Corpus) -> int:
+    """How many steps this machine does until a `time.monotonic()`, with what its figures and resume points take."""
+    speed = measure_speed(settings, corpus, until - time.monotonic())
+    # The training has to begin once more.
+    left = until - time.monotonic() - speed.begin_seconds
+    steps = max(1, int(left * _STEPS_SHARE * speed.steps_per_second))
     print(
-        f"{each * 1000:.1f} ms a step, {events:,.0f} events/s, on {step.devices} devices: {steps:,} steps", flush=True
+        f"{1000 / speed.steps_per_second:.1f} ms a step, {speed.events_per_second:,.0f} events/s: {steps:,} steps",
+        flush=True,
     )
     return steps
 
