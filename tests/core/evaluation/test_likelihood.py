@@ -36,17 +36,18 @@ def checkpoint() -> Checkpoint:
 
 def by_single_steps(checkpoint: Checkpoint) -> tuple[float, int, int, float]:
     """Event by event with the network's own step, the softmax in numpy."""
-    from core.modeling.backend import to_device, to_numpy
+    from core.modeling.backend import jit, to_device, to_numpy
     from core.modeling.network import build_network
 
     network = build_network(checkpoint.family_settings)
+    step = jit(network.step)
     prepared = network.prepare(to_device(checkpoint.weights))
     nats, events, notes, ticks = 0.0, 0, 0, 0
     for piece in PIECES:
         stream = encode(piece) if len(piece) else np.zeros(0, np.uint16)
         state = to_device(network.initial_state(1))
         for event, target in pairwise(stream):
-            logits, state = network.step(prepared, np.array([event], np.int32), state)
+            logits, state = step(prepared, np.array([event], np.int32), state)
             row = to_numpy(logits)[0].astype(np.float64)
             if target not in (BEGIN, END):
                 nats += np.log(np.exp(row - row.max()).sum()) + row.max() - row[target]
