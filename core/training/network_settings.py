@@ -117,11 +117,11 @@ class TransformerSettings(EventSettings):
 
     family = "transformer"
     summary = (
-        "Attention over the last few hundred events or more, any of which it can look up and repeat. Choose it where a "
-        "GPU or patience allows it: after a short training the others are ahead, and themes need what it can see."
+        "Attention over the last few hundred events or more, any of which it can look up and repeat. Choose it when a "
+        "GPU or patience allows a long training; composing takes longer than with the others, too."
     )
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "Starter": {},
+        "Starter": {"steps": 1_000, "window": 256, "batch_size": 4, "average": 0.995},
         "Standard": {
             "units": 256, "layers": 6, "heads": 4, "context": 512, "steps": 8_000, "dropout": 0.1, "window": 512,
             "batch_size": 16, "learning_rate": 0.001, "warmup_steps": 300, "weight_decay": 0.05, "average": 0.999,
