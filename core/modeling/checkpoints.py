@@ -95,7 +95,9 @@ class Checkpoint:
         try:
             document, arrays = unpack(data)
         except ValueError as error:
-            raise CheckpointError(f"This file is no checkpoint, or is damaged ({error}); upload it again.") from None
+            raise CheckpointError(
+                f"This file is no checkpoint, or is damaged ({error}); a whole copy of it is needed."
+            ) from None
         if document.get("format") != FORMAT:
             found = str(document.get("format"))[:20]
             raise CheckpointError(

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.artifacts import ArtifactStore
-from core.errors import ConflictError, InputError, NotFoundError
+from core.errors import CheckpointError, ConflictError, InputError, NotFoundError
 from core.modeling.checkpoints import Checkpoint
 from core.models.generations import Generation
 from core.models.jobs import Job, JobState
@@ -89,6 +89,23 @@ def model_for(session: Session, generation: Generation) -> Model:
     if model is None:
         raise ConflictError(f"The model {generation.model_name!r} was deleted; upload it again first.")
     return model
+
+
+def stored_checkpoint(store: ArtifactStore, model: Model) -> Checkpoint:
+    """A model's checkpoint, read from the store.
+
+    Raises:
+        CheckpointError: the stored file is damaged, or of another version; says how to come by a sound one.
+        StorageError: it is gone.
+    """
+    try:
+        return Checkpoint.from_bytes(store.read(model.checkpoint_key))
+    except CheckpointError as error:
+        again = "train it again" if model.origin == "trained" else "delete the model and add it again"
+        raise CheckpointError(
+            f"The stored file of the model {model.name!r} cannot be used. {error} Restore {model.checkpoint_key} from "
+            f"a backup, or {again}."
+        ) from None
 
 
 def rename_model(session: Session, model_id: int, name: str) -> Model:

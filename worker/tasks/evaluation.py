@@ -21,6 +21,7 @@ from core.models.jobs import Job, Unit, UnitState
 from core.music.notes import Notes
 from core.records.database import announce
 from core.services.evaluations import get_evaluation, trained_on
+from core.services.models import stored_checkpoint
 from core.services.originality import Originality, open_originality, passage_of
 from core.services.takes import get_take, take_notes
 from worker.unit_context import Interrupt, UnitContext, UnitInterrupted
@@ -97,10 +98,9 @@ class _Measuring:
             held_out_likelihood,
         )  # loads Keras, which a search never needs
         from core.evaluation.tutorial_loss import tutorial_held_out
-        from core.modeling.checkpoints import Checkpoint
 
         self._tell("reading held-out pieces", 1, 0, len(held_out.pieces), "pieces")
-        checkpoint = Checkpoint.from_bytes(self._context.store.read(self._evaluation.model.checkpoint_key))
+        checkpoint = stored_checkpoint(self._context.store, self._evaluation.model)
         if checkpoint.encoding == "tutorial":
             losses = tutorial_held_out(checkpoint, held_out.pieces, self._check)
             figures: dict[str, Any] = {"kind": "article", **losses, "pieces": len(held_out.pieces)}

@@ -7,7 +7,6 @@ from collections import OrderedDict
 from sqlalchemy import select
 
 from core.artifacts import ArtifactStore
-from core.modeling.checkpoints import Checkpoint
 from core.models.generations import Generation, Take
 from core.models.trainings import Model
 from core.music.notes import Notes
@@ -15,7 +14,7 @@ from core.music.reading import read_midi
 from core.sampling.composer import Composer, CompositionInterrupted
 from core.sampling.settings import GenerationSettings
 from core.services.generations import get_generation
-from core.services.models import model_for
+from core.services.models import model_for, stored_checkpoint
 from worker.tasks.take_writer import TakeWriter
 from worker.unit_context import UnitContext
 
@@ -31,6 +30,7 @@ def run(context: UnitContext) -> None:
     Raises:
         NotFoundError: the generation was deleted.
         ConflictError: the model was deleted.
+        CheckpointError: the model's file is damaged, or of another version.
         StorageError: the disk is full, or the model's or the primer's file is gone.
         UnitInterrupted: the unit shall stop; the takes made so far are kept.
     """
@@ -95,7 +95,7 @@ def _read_primer(store: ArtifactStore, generation: Generation, settings: Generat
 def _composer_of(store: ArtifactStore, model: Model) -> Composer:
     composer = _composers.pop(model.content_hash, None)
     if composer is None:
-        composer = Composer(Checkpoint.from_bytes(store.read(model.checkpoint_key)))
+        composer = Composer(stored_checkpoint(store, model))
         while len(_composers) >= _MODELS_KEPT:
             _composers.popitem(last=False)
     _composers[model.content_hash] = composer

@@ -160,6 +160,17 @@ def test_repeating_a_take_from_its_file(cadenza: Any, content: WebContent, tmp_p
     assert "no Cadenza provenance" in cadenza.run("repeat", str(tmp_path / "other.mid"), code=1).stderr
 
 
+def test_branching_a_take(cadenza: Any, content: WebContent) -> None:
+    content.generation(content.model(), "41-42")
+    told = cadenza.run("branch", "2", "--note", "25", "--count", "3", "--length", "40").stdout
+    assert told == "generation 2, job 2: 3 takes\n"
+    settings = json.loads(cadenza.run("generations", "--json").stdout)["items"][0]["settings"]
+    assert (settings["join_primer"], settings["length"], settings["primer"]["notes"]) == (True, 40, 25)
+    assert "can begin after note 1 to 60" in cadenza.run("branch", "2", "--note", "61", code=1).stderr
+    assert "no take 9" in cadenza.run("branch", "9", "--note", "1", code=1).stderr
+    assert "--note" in cadenza.run("branch", "2", code=2).stderr
+
+
 def test_listing_takes(cadenza: Any, content: WebContent) -> None:
     generation = content.generation(content.model(), "0-59")
     listed = cadenza.run("takes", str(generation), "--sort", "seed", "--descending", "--per-page", "10").stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import pytest
@@ -102,6 +103,30 @@ def test_more_like_a_take_and_the_same_again(client: FlaskClient, everything: An
         assert eight.takes_total == 8
         assert same.settings["seeds"] == uploaded.settings["seeds"] == str(take.seed)
         assert same.settings == uploaded.settings
+
+
+def test_a_take_is_branched_from_its_page(client: FlaskClient, everything: Any, content: WebContent) -> None:
+    take = take_of(content, everything.takes[3])
+    page = client.get(f"/takes/{take.id}").text
+    form = page[page.index(f'action="/takes/{take.id}/branch"') :]
+    fields = set(re.findall(r'name="([a-z_]+)"', form[: form.index("</form>")]))
+    assert fields == {"csrf_token", "note", "count", "length"}
+    answer = client.post(f"/takes/{take.id}/branch", data={"note": "30", "count": "3", "length": ""})
+    assert answer.status_code == 303
+    with content.database.reading() as session:
+        branch = session.get_one(Generation, int(answer.location.rsplit("/", 1)[1]))
+        assert (branch.takes_total, branch.settings["primer"]["notes"]) == (3, 30)
+        assert branch.settings["join_primer"]
+        assert branch.settings["length"] == take.notes_count - 30
+    for data, words in (
+        ({"note": "61", "count": "3"}, "can begin after note 1 to 60"),
+        ({"note": "", "count": "3"}, "note: a value is required"),
+        ({"note": "30", "count": "0"}, "allowed is 1 to 1000"),
+    ):
+        refused = client.post(f"/takes/{take.id}/branch", data=data, headers=JSON)
+        assert refused.status_code == 422
+        assert words in refused.json["error"]["message"]
+        assert words in client.post(f"/takes/{take.id}/branch", data=data).text
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pretty_midi
 import pytest
 
 from core.datasets.corpus import Corpus
-from core.errors import ConflictError, NotFoundError
+from core.errors import CheckpointError, ConflictError, NotFoundError
+from core.modeling import archive
 from core.models.jobs import JobState, Queue
 from core.models.trainings import Model
 from core.music.measures import find_defect, measure
@@ -112,6 +113,34 @@ def test_what_is_missing_is_named(workplace: Any, tiny_lstm: bytes) -> None:
         session.delete(workplace.generation_row(second))
     with pytest.raises(NotFoundError, match=f"no generation {second}"):
         task.run(context)
+
+
+def _another_format(data: bytes) -> bytes:
+    document, arrays = archive.unpack(data)
+    return archive.pack({**document, "format": 2}, arrays)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [(lambda data: data[: len(data) // 2], "no checkpoint, or is damaged"), (_another_format, "is of format 2; this")],
+)
+@pytest.mark.parametrize(
+    ("origin", "advice"), [("trained", "or train it again"), ("uploaded", "or delete the model and add it again")]
+)
+def test_a_stored_checkpoint_that_cannot_be_used_is_told(
+    sqlite_workplace: Any, tiny_lstm: bytes, spoil: Any, words: str, origin: str, advice: str
+) -> None:
+    workplace = sqlite_workplace
+    number = workplace.model(tiny_lstm)
+    workplace.generation(number, seeds="0", length=20)
+    with workplace.database.transaction() as session:
+        model = session.get_one(Model, number)
+        model.origin, model.content_hash = origin, "0" * 64  # none that this process has loaded
+    workplace.store.write(model.checkpoint_key, spoil(tiny_lstm))
+    with pytest.raises(CheckpointError, match="The stored file of the model 'tiny' cannot be used") as raised:
+        task.run(workplace.claim(Queue.GENERATION))
+    assert words in str(raised.value)
+    assert str(raised.value).endswith(f"Restore {model.checkpoint_key} from a backup, {advice}.")
 
 
 def test_a_finished_tile_needs_no_model(sqlite_workplace: Any, tiny_lstm: bytes) -> None:
