@@ -139,7 +139,7 @@ class EventsProgram:
                     "state": state,
                     "event": event,
                     "grammar": advance(grammar, state["facts"], event, limits),
-                    "shape": after_event(carry["shape"], grammar, event) if shaped else carry["shape"],
+                    "shape": after_event(carry["shape"], grammar, event, wanted["shape"]) if shaped else carry["shape"],
                 }
                 return after, (drawn, logits) if traced else (drawn,)
 

@@ -10,7 +10,7 @@ from core.artifacts import ArtifactStore
 from core.errors import InputError, NotFoundError
 from core.models.generations import Generation, Take
 from core.music.provenance import Provenance
-from core.sampling.facts import SAMPLER_VERSION
+from core.sampling.facts import sampler_version
 from core.sampling.settings import LONGEST_NOTES, LONGEST_SECONDS, GenerationSettings
 from core.services.generations import create_generation, get_generation
 from core.services.models import model_by_hash, model_for
@@ -39,12 +39,9 @@ def repeat_take(session: Session, store: ArtifactStore, take_id: int, owner: str
     """Queue a take once more: the same model, seed and settings, so the same bytes."""
     take, generation = _take_and_generation(session, take_id)
     settings = GenerationSettings.model_validate(generation.settings).of_take(take.temperature)
-    return repeat(
-        session,
-        store,
-        Provenance(generation.model_hash, take.seed, settings.model_dump(mode="json"), SAMPLER_VERSION),
-        owner=owner,
-    )
+    values = settings.model_dump(mode="json")
+    provenance = Provenance(generation.model_hash, take.seed, values, sampler_version(values))
+    return repeat(session, store, provenance, owner=owner)
 
 
 def repeat(session: Session, store: ArtifactStore, provenance: Provenance, owner: str = "local") -> Generation:
@@ -53,11 +50,12 @@ def repeat(session: Session, store: ArtifactStore, provenance: Provenance, owner
     Raises:
         InputError: the model or the primer is not here, or the settings or the sampler are of another version.
     """
-    if provenance.sampler != SAMPLER_VERSION:
+    version = sampler_version(provenance.settings)
+    if provenance.sampler != version:
         raise InputError.of(
             "sampler",
             f"sampler: this take was made by version {provenance.sampler[:20]!r} of the sampler, and version "
-            f"{SAMPLER_VERSION!r} here would make other music of it; generate seed {provenance.seed} anew instead.",
+            f"{version!r} here would make other music of it; generate seed {provenance.seed} anew instead.",
         )
     is_hash = re.fullmatch("[0-9a-f]{64}", provenance.model_hash) is not None
     model = model_by_hash(session, provenance.model_hash) if is_hash else None

@@ -19,7 +19,7 @@ from core.music.notes import Notes
 from core.music.provenance import Provenance
 from core.music.writing import write_midi
 from core.records.database import announce
-from core.sampling.facts import SAMPLER_VERSION
+from core.sampling.facts import sampler_version
 from core.sampling.settings import GenerationSettings
 from worker.unit_context import UnitContext
 
@@ -134,7 +134,8 @@ class TakeWriter:
         """Write a take's file; its row."""
         take = self._takes[temperature]
         end_seconds = take.length if take.length_unit == "seconds" and not take.may_end_early else None
-        provenance = Provenance(self._generation.model_hash, seed, self._values[temperature], SAMPLER_VERSION)
+        values = self._values[temperature]
+        provenance = Provenance(self._generation.model_hash, seed, values, sampler_version(values))
         midi = write_midi(notes, program=take.program, provenance=provenance, end_seconds=end_seconds)
         # No other attempt ever writes this key, so that one which was given up and wakes late spoils nothing.
         attempt = f"{self._context.unit_id}-{self._context.attempt}"

@@ -102,6 +102,21 @@ def test_a_hundred_thousand_seeds_are_one_job_and_stay_readable(content: WebCont
 
 
 @pytest.mark.parametrize(
+    ("settings", "sampler", "other"),
+    [({}, "2", "3"), ({"density": 4.0}, "3", "2"), ({"follow_primer": True}, "3", "2")],
+)
+def test_a_take_is_repeated_only_by_the_sampler_that_made_it(
+    content: WebContent, settings: dict[str, Any], sampler: str, other: str
+) -> None:
+    number = content.model()
+    with content.database.transaction() as session:
+        model_hash = session.get_one(Model, number).content_hash
+        with pytest.raises(InputError, match=f"made by version '{other}' of the sampler, and version '{sampler}' here"):
+            repeat(session, content.store, Provenance(model_hash, 1, settings, other))
+        assert repeat(session, content.store, Provenance(model_hash, 1, settings, sampler)).takes_total == 1
+
+
+@pytest.mark.parametrize(
     "hostile",
     [
         {"model_hash": "\0" * 64},
