@@ -101,20 +101,15 @@ class TutorialTraining:
         self._compiled_losses = jit(self._held_out_losses)
         self._pulse = Pulse(hooks, resume_seconds, self._write_resume)
         self._speed = Speed()
-        self._weights: Tree = to_device(fresh)
-        self._first: Tree = to_device(zero_moments(fresh))
-        self._second: Tree = to_device(zero_moments(fresh))
         self._place = _Place()
+        place: dict[str, Any] | None = None
+        trees = {"weights": fresh, "first": zero_moments(fresh), "second": zero_moments(fresh)}
         resumed = read_resume(hooks, settings, self._digest)
-        if resumed is None:
-            self._keeper.begin(None, None)
-        else:
+        if resumed is not None:
             place, trees = resumed
             self._place = _Place.of(place)
-            self._weights, self._first, self._second = (
-                to_device(trees[name]) for name in ("weights", "first", "second")
-            )
-            self._keeper.begin(place, trees["best"])
+        self._keeper.begin(place, trees.get("best"))
+        self._weights, self._first, self._second = (to_device(trees[name]) for name in ("weights", "first", "second"))
 
     def run(self) -> TrainingResult:
         """Train until the epochs are done or the loss has not become better for `patience` epochs."""

@@ -75,6 +75,7 @@ def loss_chart(curves: Mapping[int, Sequence[TrainingPoint]], names: Mapping[int
         series.append({"name": name, "x": places(points, by)[::stride], "y": y[::stride]})
     return {
         "x_title": "Minutes of training" if by == "time" else "Step",
+        "x_from_zero": by == "time",
         "y_title": "Held-out nats per event",
         "series": series,
     }

@@ -167,7 +167,8 @@ def chart(training_id: int, name: str) -> Response:
     by = chosen_axis()
     time_title = "Minutes of training" if is_timed(points) else "Minutes since the first figure"
     x_title = time_title if by == "time" else "Step"
-    return jsonify({"x_title": x_title, "y_title": title, "series": _series(points, curves, by)})
+    axes = {"x_title": x_title, "x_from_zero": by == "time", "y_title": title}
+    return jsonify({**axes, "series": _series(points, curves, by)})
 
 
 def _series(points: Sequence[TrainingPoint], curves: dict[str, str], by: str) -> list[dict[str, Any]]:

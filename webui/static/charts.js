@@ -30,7 +30,7 @@ function layoutOf(chart, theme) {
     margin: { l: 52, r: 14, t: 8, b: 42 }, hovermode: chart.bars ? "closest" : "x unified", bargap: 0.06,
     hoverlabel: { bgcolor: colour("--surface"), bordercolor: colour("--line-strong"), font: { color: colour("--ink") } },
     showlegend: chart.series.length > 1, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { size: 11.5 } },
-    xaxis: { ...axis, title: { text: chart.x_title, font: { size: 11.5 }, standoff: 8 }, ...(chart.x_ticks ? { tickvals: chart.x_ticks.values, ticktext: chart.x_ticks.texts } : {}) },
+    xaxis: { ...axis, rangemode: chart.x_from_zero ? "tozero" : "normal", title: { text: chart.x_title, font: { size: 11.5 }, standoff: 8 }, ...(chart.x_ticks ? { tickvals: chart.x_ticks.values, ticktext: chart.x_ticks.texts } : {}) },
     yaxis: { ...axis, title: { text: chart.y_title, font: { size: 11.5 }, standoff: 6 }, type: chart.y_log ? "log" : "linear", rangemode: chart.bars ? "tozero" : "normal" },
   };
 }

@@ -130,8 +130,9 @@ class _RowHooks:
         )
 
     def point(self, point: TrainingPoint) -> None:
-        """Add a point to the curves."""
+        """Add a point to the curves; those after it are of an earlier start, whose resume point was lost."""
         with self._context.transaction() as session:
+            session.execute(delete(PointRow).where(PointRow.training_id == self._id, PointRow.step > point.step))
             timed = {} if point.seconds is None else {"seconds": round(point.seconds, 3)}
             values = {**point.values, **timed}
             session.merge(PointRow(training_id=self._id, step=point.step, epoch=point.epoch, values=values))

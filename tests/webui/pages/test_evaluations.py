@@ -118,6 +118,7 @@ def test_curves_of_a_training_lie_over_its_steps_or_its_time(client: FlaskClient
     assert client.get(address).json["series"][0]["x"] == [100, 200, 300]
     timed = client.get(f"{address}?by=time").json
     assert (timed["x_title"], timed["series"][0]["x"]) == ("Minutes of training", [2.5, 5, 7.5])
+    assert timed["x_from_zero"]  # its start is seen too
     for page in (f"/trainings/{training}", f"/models/{model}"):
         assert f"{address}?by=step" in client.get(page).text
         over_time = client.get(f"{page}?by=time").text

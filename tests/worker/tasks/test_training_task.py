@@ -184,7 +184,8 @@ def test_what_is_missing_is_named_or_made_again(sqlite_workplace: Any, corpus: C
     better = replace(made, weights=weights, figures={"held_out_nats_per_event": 0.5, "step": 900.0})
     with sqlite_workplace.database.transaction() as session:
         row = session.get_one(Training, number)
-        row.resume_key, row.best_key = f"trainings/{number}/resume-lost.bin", key
+        row.resume_key, row.best_key, row.resume_step = f"trainings/{number}/resume-lost.bin", key, 950
+        session.add(TrainingPoint(training_id=number, step=900, values={"held_out_nats_per_event": 0.5}))
     hooks = task._RowHooks(context, row_of(sqlite_workplace, number))
     assert hooks.load_best() is None
     store.write(key, better.to_bytes()[:-100])
@@ -196,6 +197,8 @@ def test_what_is_missing_is_named_or_made_again(sqlite_workplace: Any, corpus: C
     assert (row.step, row.best_key, store.exists(key)) == (12, key, True)
     (model,) = models_of(sqlite_workplace)
     assert (model.content_hash, model.figures) == (better.content_hash, better.figures)
+    with sqlite_workplace.database.reading() as session:
+        assert session.scalars(select(TrainingPoint.step).order_by(TrainingPoint.step)).all() == [6, 12]
     assert model.figures == row.figures
 
     other = queued(sqlite_workplace, corpus)
