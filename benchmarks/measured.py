@@ -20,6 +20,7 @@ from core.sampling.facts import least_primer_notes
 from core.sampling.settings import TakeSettings
 
 TAKE_NOTES = 200
+_TAKE = TakeSettings(length=TAKE_NOTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,12 @@ def measure(checkpoint: Checkpoint, corpus: Corpus, takes: int, split: Split = "
     composed, notes_per_second = _compose(checkpoint, held_out, takes)
     train = list(corpus.pieces("train"))
     index = PassageIndex.build(train, range(len(train)))
-    shared = [longest_shared(take, index) for take in composed]
+    found = [longest_shared(take, index) for take in composed]
+    shared, notes = [passage.notes if passage else 0 for passage in found], [len(take) for take in composed]
     return Measured(
         likelihood,
-        music_results(composed, held_out),
-        originality_results([found.notes if found else 0 for found in shared], unrelated_passages(held_out, index)),
+        music_results(composed, held_out, _TAKE.longest_note),
+        originality_results(shared, notes, unrelated_passages(held_out, index)),
         notes_per_second,
     )
 
@@ -72,7 +74,5 @@ def _compose(checkpoint: Checkpoint, held_out: list[Notes], takes: int) -> tuple
     # The first block compiles what the later ones use.
     composer.compose(requests[:8], TakeSettings(length=20), primer, lambda *_: None, lambda: False)
     before = time.monotonic()
-    composer.compose(
-        requests, TakeSettings(length=TAKE_NOTES), primer, lambda _, notes: composed.append(notes), lambda: False
-    )
+    composer.compose(requests, _TAKE, primer, lambda _, notes: composed.append(notes), lambda: False)
     return composed, sum(map(len, composed)) / (time.monotonic() - before)

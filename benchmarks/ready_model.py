@@ -60,7 +60,8 @@ def main() -> int:
 
 def _figures(model: Checkpoint, found: Measured) -> dict[str, float]:
     """What the model's page shows as its figures: those of the test pieces."""
-    held_out = {f"held_out_{name}": found.likelihood[name] for name in ("nats_per_event", "nats_per_note")}
+    units = ("event", "note", "second")
+    held_out = {f"held_out_nats_per_{unit}": found.likelihood[f"nats_per_{unit}"] for unit in units}
     return {"step": model.figures["step"], "held_out_events": float(found.likelihood["events"]), **held_out}
 
 

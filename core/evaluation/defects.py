@@ -15,13 +15,18 @@ from core.music.notes import Notes
 DEFECTS = {
     "empty": ("Empty", "No notes, or next to none for most of its length."),
     "stuck": ("Stuck", "One or two pitches over and over."),
-    "hanging": ("Hanging note", "A note that sounds for 15 s or more, as if its release had been forgotten."),
+    "hanging": ("Hanging note", "A note that sounds on and on, as if its release had been forgotten."),
     "zero_length": ("Vanishing notes", "More than a twentieth of the notes last 10 ms or less."),
     "unplayable": ("Unplayable", "Struck at once: more than two hands with five fingers and a tenth each can reach."),
 }
 """Name to (title, rule)."""
 
-_HANGING_SECONDS = 15.0
+HANGING_SECONDS = 15.0
+"""A note that lasts so long hangs, or one that lasts as long as the takes' limit lets any, where that is shorter."""
+# Who limits notes to less wants short ones: reaching that limit says nothing of a forgotten release.
+_LEAST_HANGING_SECONDS = 5.0
+# A limit is kept in ticks of 10 ms, which a tempo of 0.25 stretches to 40, and stored in ticks of MIDI.
+_ROUNDING_SECONDS = 0.025
 _ZERO_SECONDS = 0.0101
 _LARGEST_ZERO_SHARE = 0.05
 _TOGETHER_SECONDS = 0.02
@@ -29,12 +34,23 @@ _HAND_SEMITONES = 16
 _FINGERS = 5
 
 
-def defects_of(notes: Notes) -> set[str]:
-    """The names of `DEFECTS` that a piece has."""
+def hanging_from(longest_note_seconds: float | None) -> float | None:
+    """From how many seconds on a note hangs, in takes whose notes were ended at `longest_note_seconds`.
+
+    A release that a model forgets shows as a note that only the limit ended, so the limit is what counts where it is
+    below 15 s. None where it is below 5 s, so that nothing can be said; None as the limit means that there was none.
+    """
+    if longest_note_seconds is None:
+        return HANGING_SECONDS
+    return None if longest_note_seconds < _LEAST_HANGING_SECONDS else min(HANGING_SECONDS, longest_note_seconds)
+
+
+def defects_of(notes: Notes, hanging_seconds: float | None = HANGING_SECONDS) -> set[str]:
+    """The names of `DEFECTS` that a piece has; `hanging_seconds` as `hanging_from` gives it."""
     plain = find_defect(notes)
     found = {"silent": {"empty"}, "stuck": {"stuck"}}.get(plain, set())
     if len(notes):
-        if notes.duration_seconds.max() >= _HANGING_SECONDS:
+        if hanging_seconds is not None and notes.duration_seconds.max() >= hanging_seconds - _ROUNDING_SECONDS:
             found.add("hanging")
         if (notes.duration_seconds <= _ZERO_SECONDS).mean() > _LARGEST_ZERO_SHARE:
             found.add("zero_length")
@@ -43,12 +59,13 @@ def defects_of(notes: Notes) -> set[str]:
     return found
 
 
-def defects_per_thousand(pieces: Iterable[Notes]) -> dict[str, float]:
-    """How many of a thousand pieces have each defect, and `any` of them; NaN of no pieces."""
-    each = [defects_of(piece) for piece in pieces]
+def defects_per_thousand(pieces: Iterable[Notes], hanging_seconds: float | None = HANGING_SECONDS) -> dict[str, float]:
+    """How many of a thousand pieces have each defect, and `any` of them; NaN of no pieces, or where nothing is said."""
+    each = [defects_of(piece, hanging_seconds) for piece in pieces]
     counts = {name: sum(name in found for found in each) for name in DEFECTS}
     counts["any"] = sum(bool(found) for found in each)
-    return {name: 1000 * count / len(each) if each else float("nan") for name, count in counts.items()}
+    figures = {name: 1000 * count / len(each) if each else float("nan") for name, count in counts.items()}
+    return figures if hanging_seconds is not None else {**figures, "hanging": float("nan")}
 
 
 def _has_unplayable_chord(notes: Notes) -> bool:

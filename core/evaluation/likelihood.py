@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from core.encoding.performance import STEPS_PER_SECOND, TIME_SHIFT, VELOCITY, encode
+from core.encoding.performance import STEPS_PER_SECOND, encode
 from core.modeling.backend import make_deterministic, to_device
 from core.modeling.checkpoints import Checkpoint
 from core.modeling.network import build_network
 from core.music.notes import Notes
-from core.training.heldout import Evaluator
-
-_GROUP = 16
+from core.training.heldout import PIECES_AT_ONCE, Evaluator, HeldOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +30,12 @@ class Likelihood:
 
     def figures(self) -> dict[str, float]:
         """The sums and the three means: by event, by note, by second. A wordier encoding lowers only the first."""
-        means = {
-            f"nats_per_{unit}": self.nats / max(amount, 1e-9)
-            for unit, amount in (("event", self.events), ("note", self.notes), ("second", self.seconds))
-        }
-        return {**means, **asdict(self)}
+        return {**self.place().means(), **asdict(self)}
+
+    def place(self) -> HeldOut:
+        """Where an evaluation of the same pieces goes on: at the beginning of a group."""
+        ticks = round(self.seconds * STEPS_PER_SECOND)
+        return HeldOut(self.nats, self.events, self.notes, ticks, -(-self.pieces // PIECES_AT_ONCE))
 
 
 def held_out_likelihood(
@@ -62,30 +58,16 @@ def held_out_likelihood(
         TypeError: the family has no network over events.
     """
     make_deterministic()
-    done = start or Likelihood()
-    streams = sorted((encode(piece) for piece in pieces if len(piece)), key=len)
+    streams = [encode(piece) for piece in pieces if len(piece)]
+    complete = start or Likelihood()
+
+    def told(done: HeldOut) -> None:
+        nonlocal complete
+        if done.place == 0:
+            pieces_done = min(done.pieces, len(streams))
+            complete = Likelihood(done.nats, done.events, done.notes, done.seconds, pieces_done)
+        between(complete)
+
     evaluator = Evaluator(build_network(checkpoint.family_settings))
-    weights = to_device(checkpoint.weights)
-    for first in range(done.pieces, len(streams), _GROUP):
-        group = streams[first : first + _GROUP]
-        figure = evaluator.evaluate(weights, group, _saying(between, done))
-        seconds = sum(_seconds(stream) for stream in group)
-        done = Likelihood(
-            done.nats + figure.nats,
-            done.events + figure.events,
-            done.notes + figure.notes,
-            done.seconds + seconds,
-            first + len(group),
-        )
-    between(done)
-    return done
-
-
-def _saying(between: Callable[[Likelihood], None], so_far: Likelihood) -> Callable[[object], None]:
-    """What to call within a group: it tells what was complete before the group."""
-    return lambda _done: between(so_far)
-
-
-def _seconds(stream: NDArray[np.uint16]) -> float:
-    shifts = stream[(stream >= TIME_SHIFT) & (stream < VELOCITY)].astype(np.int64)
-    return float((shifts - (TIME_SHIFT - 1)).sum()) / STEPS_PER_SECOND
+    evaluator.evaluate(to_device(checkpoint.weights), streams, told, complete.place())
+    return complete

@@ -14,35 +14,46 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.evaluation.defects import defects_per_thousand
+from core.evaluation.defects import defects_per_thousand, hanging_from
 from core.evaluation.excerpts import held_out_excerpts, random_music
 from core.evaluation.features import FEATURES, table_of
 from core.evaluation.overlap import overlap
-from core.evaluation.unrelated import Unrelated
+from core.evaluation.unrelated import EXCERPT_NOTES, Unrelated
 from core.music.notes import Notes
 
-VERSION = 1
+VERSION = 2
+"""1 counted as hanging only notes of 15 s or more, which takes that are limited to 8 s cannot have, and flagged takes
+of any length from the excerpts' 99th percentile on, which of few excerpts lies below the longest."""
 SETS = ("takes", "real", "random")
 """What is held against the reference: the takes, real music beside them, random notes."""
 _FEWEST_EXCERPTS = 32
 
 
-def music_results(takes: Sequence[Notes], held_out: Sequence[Notes]) -> dict[str, Any]:
+def music_results(
+    takes: Sequence[Notes], held_out: Sequence[Notes], longest_note_seconds: float | None
+) -> dict[str, Any]:
     """Measures and defects of takes, of real excerpts of their length and of random notes.
 
     The held-out pieces are cut into excerpts of as many notes as the takes have (their median), in two halves of
     different pieces. Takes, the second half and random notes are each compared with the first.
 
+    Args:
+        takes: what is measured.
+        held_out: whole held-out pieces.
+        longest_note_seconds: after how long the takes' notes were released at the latest; None where nothing did that.
+
     Returns:
         `takes`, `notes`, `reference` and `real` (how many of each); `features`: for each name of
         `core.evaluation.features.FEATURES` and each of `SETS` the overlapping `area`, the `divergence` and, of a
         number, the `mean`; `overlap`: for each of `SETS` the mean area over the features that all have; `values`: the
-        numbers themselves; `defects`: for each of `SETS` how many of 1,000 have each defect.
+        numbers themselves; `defects`: for each of `SETS` how many of 1,000 have each defect; `hanging_seconds`: from
+        how many a note hangs, in all of them, None where `hanging` is not counted.
     """
     length = max(int(np.median([len(take) for take in takes])), 1) if takes else 1
     real = held_out_excerpts(held_out, length, max(len(takes), _FEWEST_EXCERPTS))
     sets = dict(zip(SETS, (takes, real.beside, random_music(real.reference, len(takes))), strict=True))
     reference = table_of(real.reference)
+    hanging_seconds = hanging_from(longest_note_seconds)
     tables = {name: table_of(pieces) for name, pieces in sets.items()}
     features = {name: _compared(name, reference, tables) for name in FEATURES}
     common = [parts for parts in features.values() if all("area" in parts[name] for name in SETS)]
@@ -62,24 +73,34 @@ def music_results(takes: Sequence[Notes], held_out: Sequence[Notes]) -> dict[str
             for name, feature in FEATURES.items()
             if not feature.vector
         },
-        "defects": {name: _finite(defects_per_thousand(pieces)) for name, pieces in sets.items()},
+        "defects": {name: _finite(defects_per_thousand(pieces, hanging_seconds)) for name, pieces in sets.items()},
+        "hanging_seconds": hanging_seconds,
     }
 
 
-def originality_results(shared: Sequence[int], unrelated: Unrelated) -> dict[str, Any]:
+def originality_results(shared: Sequence[int], notes: Sequence[int], unrelated: Unrelated) -> dict[str, Any]:
     """How much the takes share with training pieces, beside what unrelated held-out pieces share with them.
 
     Args:
         shared: notes of each take's longest shared passage.
+        notes: of each take in all.
         unrelated: the same of held-out excerpts.
+
+    Returns:
+        What `Unrelated.as_json` gives, with `threshold` for takes of the usual length, `take_notes` (their median), and
+        `excerpt_threshold` for excerpts; `takes`: the passages' lengths, ascending; `flagged`: how many takes reach the
+        threshold of their own length, `flagged_per_thousand`.
     """
+    usual = int(np.median(notes)) if len(notes) else EXCERPT_NOTES
+    flagged = sum(each >= unrelated.threshold(length) for each, length in zip(shared, notes, strict=True))
     return {
         **unrelated.as_json(),
-        "takes": sorted(int(notes) for notes in shared),
-        "flagged": sum(notes >= unrelated.threshold for notes in shared),
-        "flagged_per_thousand": 1000 * float(np.mean([notes >= unrelated.threshold for notes in shared]))
-        if len(shared)
-        else 0.0,
+        "threshold": unrelated.threshold(usual),
+        "take_notes": usual,
+        "excerpt_threshold": unrelated.threshold(),
+        "takes": sorted(int(each) for each in shared),
+        "flagged": flagged,
+        "flagged_per_thousand": 1000 * flagged / len(shared) if len(shared) else 0.0,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +17,9 @@ from core.music.notes import Notes
 EXCERPT_NOTES = 200
 _MOST_EXCERPTS = 200
 _LARGEST_EXCERPTS_PER_PIECE = 8
-_PERCENTILE = 99
+_SELDOM = 0.01
 _LEAST_THRESHOLD = 16
+_TAIL_SHARE = 0.2
 _SHARE_OF_RELATED = 0.5
 
 
@@ -35,12 +37,34 @@ class Unrelated:
     related: int
     pieces: int
 
-    @property
-    def threshold(self) -> int:
-        """A take that shares so many notes or more is flagged: more than 99 of 100 unrelated real excerpts share."""
-        if not self.lengths:
+    def threshold(self, take_notes: int = EXCERPT_NOTES) -> int:
+        """A take of so many notes that shares so many, or more, is flagged: unrelated real music seldom does.
+
+        For 200 notes it is one more than the k-th shortest of the n lengths, k = ⌈0.99 (n + 1)⌉: of another unrelated
+        excerpt the chance to exceed that one is at most (n + 1 - k) / (n + 1), so at most 1 in 100. Fewer than 99
+        lengths have no such k; then it is one more than the longest, which another exceeds with a chance of 1 in n + 1.
+
+        Of m notes the longest shared passage grows with the logarithm of m, as the longest run of matches between
+        random sequences does (R. Arratia and M. S. Waterman, "Critical phenomena in sequence matching", Annals of
+        Probability 13, 1985), by as much as the tail of the lengths is long: s ln(m / 200), where s is the mean by
+        which the longest fifth exceeds the next one below. Never less than 16; 32 where there are no lengths.
+        """
+        count = len(self.lengths)
+        if not count:
             return 2 * _LEAST_THRESHOLD
-        return max(int(np.percentile(self.lengths, _PERCENTILE)) + 1, _LEAST_THRESHOLD)
+        rank = min(math.ceil((1 - _SELDOM) * (count + 1)), count)
+        grown = self._tail_notes() * math.log(max(take_notes, 1) / EXCERPT_NOTES)
+        return max(math.ceil(self.lengths[rank - 1] + grown) + 1, _LEAST_THRESHOLD)
+
+    def reached(self, threshold: int) -> int:
+        """How many of the excerpts share so many notes or more."""
+        return sum(length >= threshold for length in self.lengths)
+
+    def _tail_notes(self) -> float:
+        """Mean excess of the longest fifth over the longest of the others, in notes."""
+        largest = self.lengths[-math.ceil(_TAIL_SHARE * len(self.lengths)) :]
+        others = self.lengths[: -len(largest)]
+        return float(np.mean(largest)) - others[-1] if others else 0.0
 
     def as_json(self) -> dict[str, Any]:
         """What is stored beside the index."""
@@ -49,7 +73,7 @@ class Unrelated:
             "lengths": list(self.lengths),
             "related": self.related,
             "pieces": self.pieces,
-            "threshold": self.threshold,
+            "threshold": self.threshold(),
         }
 
     @classmethod

@@ -75,6 +75,14 @@ def open_originality(
     return Originality(index, unrelated)
 
 
+def stored_unrelated(store: ArtifactStore, dataset: Dataset) -> Unrelated | None:
+    """What unrelated pieces share with a dataset's training pieces, if it has been looked up already."""
+    try:
+        return Unrelated.from_json(json.loads(store.read(index_keys(dataset.corpus_key)[1])))
+    except (StorageError, ValueError, KeyError, TypeError):
+        return None
+
+
 def passage_of(
     originality: Originality, take: Take, notes: Notes, dataset_id: int, piece_ids: dict[int, int]
 ) -> SharedPassage:
@@ -88,7 +96,7 @@ def passage_of(
         piece_ids: a piece's number by its index in the dataset.
     """
     shared = longest_shared(notes, originality.index)
-    threshold = originality.unrelated.threshold
+    threshold = originality.unrelated.threshold(len(notes))
     row = SharedPassage(
         take_id=take.id, dataset_id=dataset_id, notes=0, threshold=threshold, flagged=False, version=VERSION
     )

@@ -97,7 +97,8 @@ class EventTraining:
         best, evaluated = trees.pop("best"), trees.pop("evaluated", {})
         self._trees = self._step.place(trees)
         self._keeper.begin(place, best, precision=self._place.precision)
-        if "evaluated" in place:
+        # A point of an earlier version did not count the seconds: what it was evaluating is begun anew.
+        if "ticks" in place.get("evaluated", {}):
             flat = [array for _, array in sorted(evaluated.items())]
             state = keras.tree.pack_sequence_as(self._network.initial_state(1), flat) if flat else None
             self._evaluated = HeldOut(**place["evaluated"], state=state)
@@ -159,8 +160,7 @@ class EventTraining:
         place.phase = "all" if step == settings.steps or self._keeper.patience_is_over else "train"
         values = {
             "train_loss": train_loss,
-            "held_out_nats_per_event": figure.nats_per_event,
-            "held_out_nats_per_note": figure.nats_per_note,
+            **_held_out(figure),
             "learning_rate": self._step.rate(step - 1),
         }
         self._keeper.point(step, self._epoch(), values)
@@ -195,8 +195,7 @@ class EventTraining:
     def _figures(self, figure: HeldOut) -> dict[str, float]:
         return {
             "step": float(self._place.step),
-            "held_out_nats_per_event": figure.nats_per_event,
-            "held_out_nats_per_note": figure.nats_per_note,
+            **_held_out(figure),
             "held_out_events": float(figure.events),
         }
 
@@ -208,7 +207,7 @@ class EventTraining:
         place = {**asdict(self._place), **self._keeper.place()}
         if (evaluated := self._evaluated) is not None:
             place["evaluated"] = {
-                name: getattr(evaluated, name) for name in ("nats", "events", "notes", "group", "place")
+                name: getattr(evaluated, name) for name in ("nats", "events", "notes", "ticks", "group", "place")
             }
             flat = [] if evaluated.state is None else keras.tree.flatten(evaluated.state)
             trees["evaluated"] = {f"{number:03d}": to_numpy(part) for number, part in enumerate(flat)}
@@ -228,3 +227,8 @@ def _pieces(corpus: Corpus) -> tuple[list[Notes], list[Notes]]:
             "each is needed. Import more files, so that some are held out."
         )
     return pieces, held_out
+
+
+def _held_out(figure: HeldOut) -> dict[str, float]:
+    """Always all three: a wordier encoding lowers the one per event."""
+    return {f"held_out_{name}": value for name, value in figure.means().items()}

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from core.encoding.performance import END, NOTE_OFF
+from core.encoding.performance import END, NOTE_OFF, STEPS_PER_SECOND, TIME_SHIFT, VELOCITY
 from core.errors import DeviceError
 from core.modeling.backend import (
     Tensor,
@@ -24,7 +24,8 @@ from core.modeling.network import Network
 from core.training.loss import event_nats
 from core.training.windows import PADDING, countable
 
-_ROWS = 16
+PIECES_AT_ONCE = 16
+"""Pieces that are read side by side, as rows of one product."""
 _CHUNK = 256
 
 
@@ -33,7 +34,8 @@ class HeldOut:
     """Sums over what has been evaluated so far; the begin and end of pieces are not counted.
 
     Attributes:
-        nats: negative log likelihood; `events`, `notes`: how many were counted.
+        nats: negative log likelihood; `events`, `notes`: how many were counted; `ticks`: 10 ms each, the time that
+            passed in them.
         group, place: the group of pieces under way and how many of its events have been read.
         state: the network's state at that place, None at a group's begin.
     """
@@ -41,6 +43,7 @@ class HeldOut:
     nats: float = 0.0
     events: int = 0
     notes: int = 0
+    ticks: int = 0
     group: int = 0
     place: int = 0
     state: Tree = None
@@ -54,6 +57,25 @@ class HeldOut:
     def nats_per_note(self) -> float:
         """Mean over note-ons; the wordier an encoding, the lower its figure per event, but not this one."""
         return self.nats / max(1, self.notes)
+
+    @property
+    def nats_per_second(self) -> float:
+        """Mean over the music's seconds, which no encoding changes."""
+        return self.nats / max(self.seconds, 1 / STEPS_PER_SECOND)
+
+    @property
+    def seconds(self) -> float:
+        """How long the music is."""
+        return self.ticks / STEPS_PER_SECOND
+
+    @property
+    def pieces(self) -> int:
+        """How many have been read in the groups that are complete, the last of which may have had fewer."""
+        return self.group * PIECES_AT_ONCE
+
+    def means(self) -> dict[str, float]:
+        """The three that belong together, since a wordier encoding lowers the first alone: per event, note, second."""
+        return {name: getattr(self, name) for name in ("nats_per_event", "nats_per_note", "nats_per_second")}
 
 
 class Evaluator:
@@ -84,13 +106,13 @@ class Evaluator:
         done = start or HeldOut()
         # Pieces of similar length side by side waste little on padding.
         order = sorted(range(len(streams)), key=lambda index: (streams[index].size, index))
-        groups = [order[at : at + _ROWS] for at in range(0, len(order), _ROWS)]
+        groups = [order[at : at + PIECES_AT_ONCE] for at in range(0, len(order), PIECES_AT_ONCE)]
         while done.group < len(groups):
             table = _table([streams[index] for index in groups[done.group]])
             while done.place < table.shape[1] - 1:
                 between(done)
                 done = self._read_within_memory(weights, table[:, done.place : done.place + _CHUNK + 1], done)
-            done = HeldOut(done.nats, done.events, done.notes, done.group + 1)
+            done = HeldOut(done.nats, done.events, done.notes, done.ticks, done.group + 1)
         between(done)
         return done
 
@@ -101,19 +123,20 @@ class Evaluator:
             if not is_out_of_memory(error):
                 raise
         raise DeviceError(
-            f"The device's memory does not hold this network with {_ROWS} held-out pieces side by side. What was "
-            "measured before is kept. Use a smaller network or context, or a worker with more memory."
+            f"The device's memory does not hold this network with {PIECES_AT_ONCE} held-out pieces side by side. What "
+            "was measured before is kept. Use a smaller network or context, or a worker with more memory."
         )
 
     def _read_chunk(self, weights: Tree, cut: NDArray[np.int32], done: HeldOut) -> HeldOut:
         """Go on by one chunk; `cut` has one column more than the chunk, the last target."""
-        state = to_device(self._network.initial_state(_ROWS) if done.state is None else done.state)
+        state = to_device(self._network.initial_state(PIECES_AT_ONCE) if done.state is None else done.state)
         targets = np.where(countable(cut[:, 1:]), cut[:, 1:], PADDING)
         sums, state = self._chunk(weights, np.where(cut[:, :-1] == PADDING, END, cut[:, :-1]), targets, state)
         return HeldOut(
             done.nats + float(to_numpy(sums).astype(np.float64).sum()),
             done.events + int((targets != PADDING).sum()),
             done.notes + int(((targets != PADDING) & (targets < NOTE_OFF)).sum()),
+            done.ticks + _ticks(targets),
             done.group,
             done.place + _CHUNK,
             state,
@@ -124,11 +147,16 @@ class Evaluator:
         return ops.sum(event_nats(logits, targets), axis=1), state
 
 
+def _ticks(targets: NDArray[np.int32]) -> int:
+    shifts = targets[(targets >= TIME_SHIFT) & (targets < VELOCITY)].astype(np.int64)
+    return int((shifts - (TIME_SHIFT - 1)).sum())
+
+
 def _table(streams: list[NDArray[np.uint16]]) -> NDArray[np.int32]:
-    """Streams as padded rows `[_ROWS, a multiple of _CHUNK, and one]`."""
+    """Streams as padded rows `[PIECES_AT_ONCE, a multiple of _CHUNK, and one]`."""
     longest = max(stream.size for stream in streams) - 1
     width = -(-longest // _CHUNK) * _CHUNK + 1
-    table = np.full((_ROWS, width), PADDING, np.int32)
+    table = np.full((PIECES_AT_ONCE, width), PADDING, np.int32)
     for row, stream in enumerate(streams):
         table[row, : stream.size] = stream
     return table

@@ -36,6 +36,8 @@ from core.services.evaluations import create_evaluation
 from core.services.generations import create_generation
 from core.training.settings import LstmSettings
 
+FIGURES = {f"held_out_nats_per_{unit}": value for unit, value in (("event", 2.5), ("note", 6.25), ("second", 50.5))}
+
 
 def some_notes(seed: int, count: int = 60) -> Notes:
     """Notes that differ from seed to seed."""
@@ -114,7 +116,7 @@ class WebContent:
                 family="lstm",
                 encoding="performance",
                 settings=checkpoint.settings,
-                figures={"held_out_nats_per_event": 2.5},
+                figures=FIGURES,
                 parameters=checkpoint.parameters,
                 content_hash=checkpoint.content_hash,
                 checkpoint_key=key,
@@ -134,7 +136,7 @@ class WebContent:
                 settings=LstmSettings().model_dump(mode="json"),
                 step=500,
                 steps=500,
-                figures={"held_out_nats_per_event": 2.5},
+                figures=FIGURES,
             )
             session.add(training)
             session.flush()
@@ -161,12 +163,12 @@ class WebContent:
             return evaluation.id
         likelihood = {"kind": "events", "nats_per_event": 2.1, "nats_per_note": 6.5, "nats_per_second": 50.0}
         music = music_results(
-            [some_notes(seed) for seed in range(8)], [some_notes(500 + seed, 120) for seed in range(8)]
+            [some_notes(seed) for seed in range(8)], [some_notes(500 + seed, 120) for seed in range(8)], 8.0
         )
         unrelated = Unrelated(tuple(range(5, 25)), 1, 8)
         with self.database.transaction() as session:
             row = session.get_one(Evaluation, evaluation.id)
-            originality = originality_results([9, 12, 40], unrelated)
+            originality = originality_results([9, 12, 40], [200, 200, 200], unrelated)
             takes = session.scalars(select(Take).where(Take.generation_id == generation_id)).all()
             piece = session.scalars(select(Piece).where(Piece.dataset_id == dataset_id).limit(1)).one()
             row.results = {

@@ -39,6 +39,8 @@ def models(context: click.Context, search: str, page: str, per_page: str, as_jso
         "family": lambda item: item["family"],
         "parameters": lambda item: item["parameters"],
         "held-out nats/event": lambda item: _figure(item["figures"].get("held_out_nats_per_event")),
+        "nats/note": lambda item: _figure(item["figures"].get("held_out_nats_per_note")),
+        "nats/s": lambda item: _figure(item["figures"].get("held_out_nats_per_second")),
         "hash": lambda item: item["content_hash"][:12],
         "dataset": lambda item: item["dataset_name"],
         "created": lambda item: moment(item["created_at"]),

@@ -11,6 +11,7 @@ from core.errors import InputError
 from core.evaluation.defects import DEFECTS
 from core.evaluation.features import FEATURES
 from core.evaluation.results import SETS
+from core.evaluation.rules import hanging_rule, threshold_rule
 from core.evaluation.settings import EvaluationSettings
 from core.queue.waiting import why_waiting
 from core.services import evaluations as service
@@ -134,6 +135,8 @@ def words() -> dict[str, Any]:
     return {
         "features": FEATURES,
         "defects": DEFECTS,
+        "hanging_rule": hanging_rule,
+        "threshold_rule": threshold_rule,
         "sets": {name: titles[name] for name in SETS},
         "densities": [FEATURES[name] for name in DENSITIES],
     }

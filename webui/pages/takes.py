@@ -13,7 +13,7 @@ from core.operations.retention import note_downloads
 from core.sampling.settings import LONGEST_NOTES
 from core.services import takes as service
 from core.services.jobs import get_job
-from core.services.originality import dataset_behind, passages_of, request_originality
+from core.services.originality import dataset_behind, passages_of, request_originality, stored_unrelated
 from core.services.repeating import branch_take, more_like, repeat_take
 from webui.access import names_others
 from webui.context import current_services
@@ -40,9 +40,12 @@ class BranchForm(PersonSettings):
 @bp.get("/<number:take_id>")
 def show(take_id: int) -> Response:
     """The large roll with the player, measures, provenance, remark, downloads."""
-    with current_services().database.reading() as session:
+    services = current_services()
+    with services.database.reading() as session:
         take = service.get_take(session, take_id)
         before, after = service.neighbours(session, take)
+        passages = passages_of(session, take_id)
+        piece = passages[0].piece if passages else None
         program = int(take.generation.settings.get("program", 0))
         return page(
             "takes/show.html",
@@ -52,7 +55,8 @@ def show(take_id: int) -> Response:
             after=after,
             program=program,
             instrument=program_name(program),
-            passages=passages_of(session, take_id),
+            passages=passages,
+            unrelated=stored_unrelated(services.store, piece.dataset) if piece is not None else None,
             may_search=dataset_behind(session, take.generation) is not None,
         )
 

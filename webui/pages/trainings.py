@@ -40,6 +40,7 @@ _CURVES: dict[str, tuple[str, dict[str, str]]] = {
         {"train_loss": "training", "held_out_nats_per_event": "held out", "held_out_loss": "held out"},
     ),
     "per-note": ("Nats per note", {"held_out_nats_per_note": "held out"}),
+    "per-second": ("Nats per second", {"held_out_nats_per_second": "held out"}),
     "pitch": ("Pitch", {"train_pitch": "training", "held_out_pitch": "held out"}),
     "step": ("Step", {"train_step": "training", "held_out_step": "held out"}),
     "duration": ("Duration", {"train_duration": "training", "held_out_duration": "held out"}),
@@ -204,7 +205,8 @@ def _form(cls: type[FamilySettings], preset: str, values: dict[str, str], error:
 def _charts_of(family: str) -> list[tuple[str, str]]:
     if family == "tutorial":
         return [("loss", "Loss"), ("pitch", "Pitch head"), ("step", "Step head"), ("duration", "Duration head")]
-    return [("loss", "Loss"), ("per-note", "Held-out loss per note"), ("learning-rate", "Learning rate")]
+    per_unit = [("per-note", "Held-out loss per note"), ("per-second", "Held-out loss per second of music")]
+    return [("loss", "Loss"), *per_unit, ("learning-rate", "Learning rate")]
 
 
 def _number(text: str, field: str) -> int:

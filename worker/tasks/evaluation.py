@@ -75,7 +75,8 @@ class _Measuring:
             takes = self._takes()
             if "music" not in self._results:
                 self._tell("comparing with real music", 3)
-                self._store("music", music_results([notes for _, notes in takes], held_out.pieces))
+                composed = [notes for _, notes in takes]
+                self._store("music", music_results(composed, held_out.pieces, self._longest_note_seconds()))
             if "originality" not in self._results:
                 self._search(takes, self._trained_on or dataset)
         with self._context.transaction() as session:
@@ -137,6 +138,12 @@ class _Measuring:
                     self._context, generation.id, first, min(step, generation.takes_total - first), "2 of 4: composing"
                 )
 
+    def _longest_note_seconds(self) -> float | None:
+        """After how long the takes' notes were released; None of a generation that is older than that limit."""
+        generation = self._evaluation.generation
+        limit = generation.settings.get("longest_note") if generation is not None else None
+        return float(limit) if limit is not None else None
+
     def _takes(self) -> list[tuple[Take, Notes]]:
         statement = select(Take).where(Take.generation_id == self._evaluation.generation_id).order_by(Take.index)
         with self._context.database.reading() as session:
@@ -158,7 +165,8 @@ class _Measuring:
                 part.append(passage_of(originality, take, notes, dataset.id, pieces))
             _store_passages(self._context, part)
             rows.extend(part)
-        found = originality_results([row.notes for row in rows], originality.unrelated)
+        lengths = [len(notes) for _, notes in takes]
+        found = originality_results([row.notes for row in rows], lengths, originality.unrelated)
         longest = max(rows, key=lambda row: row.notes, default=None)
         found.update(dataset_id=dataset.id, dataset_name=dataset.name, longest_take_id=longest and longest.take_id)
         self._store("originality", found)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.evaluation.defects import DEFECTS, defects_of, defects_per_thousand
+from core.evaluation.defects import DEFECTS, defects_of, defects_per_thousand, hanging_from
 from core.music.notes import Notes
 from core.music.reading import read_midi
 
@@ -42,6 +42,20 @@ def test_a_release_that_was_forgotten_hangs():
     base = scale(80)
     base.duration_seconds[3] = 20.0
     assert defects_of(base) == {"hanging"}
+
+
+@pytest.mark.parametrize(
+    ("limit", "seconds"), [(None, 15.0), (60.0, 15.0), (15.0, 15.0), (8.0, 8.0), (5.0, 5.0), (4.0, None), (0.3, None)]
+)
+def test_a_note_hangs_from_where_the_takes_own_limit_ended_it(limit, seconds):
+    assert hanging_from(limit) == seconds
+    held = scale(80)
+    # As it comes back from a file that was written at a slow tempo.
+    held.duration_seconds[3] = (seconds or 14.9) - 0.02
+    assert defects_of(held, seconds) == (set() if seconds is None else {"hanging"})
+    held.duration_seconds[3] = (seconds or 14.9) - 0.1
+    assert defects_of(held, seconds) == set()
+    assert np.isnan(defects_per_thousand([held], seconds)["hanging"]) == (seconds is None)
 
 
 def test_notes_that_vanish():

@@ -77,9 +77,11 @@ def test_each_event_of_whole_pieces_counts_once_and_begin_and_end_do_not(checkpo
 
 def test_an_interrupted_evaluation_goes_on_to_the_same_figure(checkpoint, monkeypatch):
     from core.evaluation import likelihood
+    from core.training import heldout
 
     whole = likelihood.held_out_likelihood(checkpoint, PIECES, lambda _: None)
-    monkeypatch.setattr(likelihood, "_GROUP", 2)
+    for module in (likelihood, heldout):
+        monkeypatch.setattr(module, "PIECES_AT_ONCE", 2)
     seen: list[likelihood.Likelihood] = []
 
     def stop(done: likelihood.Likelihood) -> None:

@@ -11,6 +11,8 @@ from core.encoding.performance import decode, encode
 from core.errors import StorageError
 from core.evaluation.originality import longest_shared
 from core.evaluation.passages import SEED_INTERVALS, Line, PassageIndex
+from core.evaluation.results import originality_results
+from core.evaluation.rules import threshold_rule
 from core.evaluation.unrelated import Unrelated, unrelated_passages
 from core.music.notes import Notes
 
@@ -140,10 +142,56 @@ def test_the_threshold_is_what_unrelated_pieces_seldom_reach_and_related_ones_do
     found = unrelated_passages([*strangers, moved], INDEX)
     assert found.related == 1
     assert found.pieces == 21
-    assert found.threshold == 16
-    assert max(found.lengths) < found.threshold
+    assert found.threshold() == 16
+    assert max(found.lengths) < found.threshold()
     assert Unrelated.from_json(found.as_json()) == found
-    assert unrelated_passages([], INDEX).threshold == 32
+    assert unrelated_passages([], INDEX).threshold() == 32
+
+
+@pytest.mark.parametrize(("count", "rank"), [(1, 1), (20, 20), (98, 98), (99, 99), (150, 150), (199, 198), (200, 199)])
+def test_the_threshold_is_the_length_that_another_excerpt_exceeds_once_in_a_hundred_at_most(count, rank):
+    lengths = tuple(range(100, 100 + 2 * count, 2))
+    assert Unrelated(lengths, 0, 1).threshold() == lengths[rank - 1] + 1
+    reached = Unrelated(lengths, 0, 1).reached(lengths[rank - 1] + 1)
+    assert reached == count - rank
+    assert reached <= 0.01 * count
+
+
+@pytest.mark.parametrize("count", [40, 99, 200])
+def test_of_another_excerpt_the_chance_to_be_flagged_is_what_is_said(count):
+    generator = np.random.default_rng(count)
+    drawn = np.sort(20 + generator.geometric(0.01, (20_000, count)), axis=1)
+    flagged = [
+        other >= Unrelated(tuple(lengths), 0, 1).threshold()
+        for lengths, other in zip(drawn.tolist(), 20 + generator.geometric(0.01, 20_000), strict=True)
+    ]
+    # One more than the longest of n: 1 in n + 1; the second longest of 200: 2 in 201.
+    expected = {40: 1 / 41, 99: 1 / 100, 200: 2 / 201}[count]
+    assert np.mean(flagged) == pytest.approx(expected, rel=0.2)
+
+
+def test_takes_of_any_length_have_the_same_chance_to_share_by_accident():
+    """Longest runs of matches in random sequences of other lengths, held against the threshold fitted at 200."""
+    generator = np.random.default_rng(3)
+
+    def longest(notes: int, count: int) -> list[int]:
+        # Each note goes on with a match with probability 0.85: runs are geometric, as between random sequences.
+        matches = generator.random((count, notes)) < 0.85
+        runs, best = np.zeros(count, int), np.zeros(count, int)
+        for column in matches.T:
+            runs = np.where(column, runs + 1, 0)
+            best = np.maximum(best, runs)
+        return [16 + int(each) for each in best]
+
+    flagged = {notes: [] for notes in (50, 200, 3200)}
+    unscaled = []
+    for _ in range(12):
+        unrelated = Unrelated(tuple(sorted(longest(200, 200))), 0, 1)
+        for notes, shares in flagged.items():
+            shares.append(np.mean(np.array(longest(notes, 400)) >= unrelated.threshold(notes)))
+        unscaled.append(np.mean(np.array(longest(3200, 400)) >= unrelated.threshold()))
+    assert all(np.mean(shares) < 0.025 for shares in flagged.values()), flagged
+    assert np.mean(unscaled) > 0.1
 
 
 def test_an_unrelated_search_can_be_interrupted():
@@ -153,3 +201,23 @@ def test_an_unrelated_search_can_be_interrupted():
 
     with pytest.raises(InterruptedError):
         unrelated_passages([piece(1), piece(2), piece(3)], INDEX, stop)
+
+
+def test_the_rule_says_how_many_real_excerpts_it_stands_on_in_results_of_each_version():
+    few = originality_results([9, 40], [200, 200], Unrelated((10, 12, 30), 0, 3))
+    assert few["flagged"] == 1
+    assert threshold_rule(few) == (
+        "A take is flagged from 31 shared notes on: none of 3 excerpts of unrelated held-out pieces shares as many."
+    )
+    many = originality_results([9], [200], Unrelated(tuple(range(200)), 0, 25))
+    assert "flagged from 199 shared notes on: 1 of 200 excerpts" in threshold_rule(many)
+    long = originality_results([230], [2000], Unrelated(tuple(range(200)), 0, 25))
+    assert long["flagged"] == 0
+    assert "1 of 200 excerpts of unrelated held-out pieces shares 199 or more in 200 notes, and 2,000" in (
+        threshold_rule(long)
+    )
+    assert "no unrelated held-out piece" in threshold_rule(originality_results([], [], Unrelated((), 0, 0)))
+    first = {"threshold": 24, "lengths": [9, 23, 24, 30]}
+    assert "from 24 shared notes on: 2 of 4 excerpts of unrelated held-out pieces share as many" in threshold_rule(
+        first
+    )

@@ -177,6 +177,11 @@ def test_held_out_figures_equal_a_loop_over_events(make_corpus: Callable[..., Co
     assert (figure.events, figure.notes) == (events, sum(int((stream < 128).sum()) for stream in streams))
     assert figure.nats_per_event == pytest.approx(nats / events, rel=1e-5)
     assert figure.nats_per_note == pytest.approx(nats / figure.notes, rel=1e-5)
+    # What lies between the first event and the last shift, whole pieces long.
+    shifts = np.concatenate([stream[(stream >= 256) & (stream < 356)] for stream in streams]).astype(int)
+    seconds = float((shifts - 255).sum()) / 100
+    assert figure.seconds == pytest.approx(seconds)
+    assert figure.nats_per_second == pytest.approx(nats / seconds, rel=1e-5)
     # An evaluation that was interrupted gives the same bits, whether within a group of pieces or between two.
     assert {(done.group, done.place) for done in seen} >= {(0, 256), (1, 0), (1, 256)}
     for middle in seen:

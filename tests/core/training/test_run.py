@@ -39,6 +39,9 @@ def test_lstm_learns_and_tells_how_far_it_is(
     # 390 events alike would be ln 390 = 5.97 nats.
     assert figures[-1] < 0.95 * figures[0] < 0.95 * 5.9
     assert result.best.figures["held_out_nats_per_event"] == min(figures)
+    three = {f"held_out_nats_per_{unit}" for unit in ("event", "note", "second")}
+    assert three <= set(result.best.figures)
+    assert all(three <= set(point.values) for point in hooks.points)
     assert (result.steps, result.stopped_early) == (60, False)
     assert hooks.latest is not None
     assert (hooks.latest.step, hooks.latest.steps, hooks.latest.seconds_left) == (60, 60, 0)

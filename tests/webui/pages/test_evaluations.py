@@ -52,6 +52,22 @@ def test_figures_stand_beside_real_music_and_random_notes(client: FlaskClient, e
     assert "All figures" in client.get(f"/models/{everything.model}").text
 
 
+def test_the_table_says_what_counts_as_hanging_in_evaluations_of_each_version(
+    client: FlaskClient, content: WebContent, everything: Any
+) -> None:
+    address = f"/evaluations/{everything.evaluation}"
+    assert "A note of 8 s or more, which is where the takes&#39; own limit ends" in client.get(address).text
+    with content.database.transaction() as session:
+        row = session.get_one(Evaluation, everything.evaluation)
+        music = {name: value for name, value in row.results["music"].items() if name != "hanging_seconds"}
+        row.results, row.version = {**row.results, "music": music}, 1
+    assert "A note of 15 s or more. Measured before" in client.get(address).text
+    with content.database.transaction() as session:
+        row = session.get_one(Evaluation, everything.evaluation)
+        row.results = {**row.results, "music": {**music, "hanging_seconds": None}}
+    assert "Not counted: these takes were limited" in client.get(address).text
+
+
 @pytest.mark.parametrize("name", ["polyphony", "pitch_entropy", "originality"])
 def test_charts_lay_takes_real_music_and_random_notes_over_each_other(
     client: FlaskClient, everything: Any, name: str

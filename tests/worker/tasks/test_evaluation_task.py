@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from core.encoding.performance import NOTE_OFF, TIME_SHIFT, VELOCITY
 from core.errors import ConflictError
+from core.modeling.checkpoints import Checkpoint
 from core.models.evaluations import Evaluation, SharedPassage
 from core.models.generations import Generation, Take
 from core.models.jobs import Job, JobKind, JobState, Queue
@@ -76,6 +78,22 @@ def test_an_evaluation_measures_everything_with_takes_of_its_own(measured: tuple
         takes = session.scalars(select(Take).where(Take.generation_id == done.generation_id)).all()
         assert sorted(take.seed for take in takes) == list(range(8))
         assert session.query(SharedPassage).count() == 8
+
+
+def test_a_model_that_forgets_every_release_has_hanging_notes_though_a_limit_ends_them(
+    sqlite_workplace: Any, corpus: Any, tiny_lstm: bytes
+) -> None:
+    forgetful = Checkpoint.from_bytes(tiny_lstm)
+    forgetful.weights["output.bias"][NOTE_OFF:TIME_SHIFT] -= 30
+    forgetful.weights["output.bias"][VELOCITY - 1] += 3  # pauses of 1 s, so that a take outlasts the limit
+    workplace = sqlite_workplace
+    dataset, model = workplace.dataset(corpus), workplace.model(forgetful.to_bytes())
+    number = submit(workplace, model, dataset)
+    workplace.run_all(task.run)
+    music = evaluation_of(workplace, number).results["music"]
+    assert music["hanging_seconds"] == 8.0
+    assert music["defects"]["takes"]["hanging"] == 1000.0
+    assert music["defects"]["real"]["hanging"] == 0.0
 
 
 def test_one_that_was_stopped_at_each_stage_goes_on_to_the_same_results(
