@@ -26,10 +26,12 @@ class Music:
     Attributes:
         name: what it is, in words.
         zip_bytes: the whole zip.
+        is_maestro: whether it is MAESTRO with its table of splits, and not made up.
     """
 
     name: str
     zip_bytes: bytes
+    is_maestro: bool = False
 
     def files(self, count: int = 0) -> list[bytes]:
         """`count` of the MIDI files, evenly spread over all of them and always the same; 0 gives all."""
@@ -47,7 +49,7 @@ def find_music() -> Music:
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
     path = Path(os.environ.get(DATA_VARIABLE) or beside) / _ZIP_NAME
     if path.is_file():
-        return Music("MAESTRO v3.0.0, training and validation files", path.read_bytes())
+        return Music("MAESTRO v3.0.0, training and validation files", path.read_bytes(), True)
     return Music(f"made up, since there is no {_ZIP_NAME} here", _made_up_zip())
 
 

@@ -20,6 +20,11 @@ TAKE = "one take of 100 notes from a warm worker, request to its first byte"
 TICKETS_SQLITE = "5,000 units that do nothing, SQLite"
 TICKETS_POSTGRESQL = "5,000 units that do nothing, PostgreSQL"
 AUDIO = "audio, one core"
+ORIGINALITY_200 = "search for copies in all of MAESTRO's training pieces, a take of 200 notes"
+ORIGINALITY_1000 = "search for copies in all of MAESTRO's training pieces, a take of 1,000 notes"
+ORIGINALITY_20000 = "search for copies in all of MAESTRO's training pieces, a take of 20,000 notes"
+ORIGINALITY_BUILD = "index of MAESTRO's training pieces for that search, time"
+ORIGINALITY_MEMORY = "index of MAESTRO's training pieces for that search, memory"
 PAGES = "pages with 100,000 jobs and 1,000,000 takes"
 LISTENERS = "300 open pages listening for updates, other requests"
 LISTENERS_MEMORY = "300 open pages listening for updates, memory of the web server"
@@ -44,6 +49,13 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
     "bench_memory": (MEMORY,),
     "bench_tickets": (TAKE, TICKETS_SQLITE, TICKETS_POSTGRESQL),
     "bench_audio": (AUDIO,),
+    "bench_originality": (
+        ORIGINALITY_200,
+        ORIGINALITY_1000,
+        ORIGINALITY_20000,
+        ORIGINALITY_BUILD,
+        ORIGINALITY_MEMORY,
+    ),
     "bench_pages": (PAGES,),
     "bench_listeners": (LISTENERS, LISTENERS_MEMORY),
     "bench_gpu": (GPU_TRAIN, GPU_GENERATE),
