@@ -20,6 +20,7 @@ from typing import Any
 from benchmarks.chorales import import_chorales
 from benchmarks.families_table import to_markdown
 from benchmarks.harness import say
+from core.evaluation.results import VERSION
 from core.training.settings import FAMILIES
 
 _SECONDS = 120.0
@@ -48,7 +49,7 @@ def main() -> int:
             options.corpus = Path(folder) / "corpus.npz"
             options.corpus.write_bytes(chorales.corpus.to_bytes())
         rows = [_in_own_process(family, options, Path(folder)) for family in options.family or FAMILIES]
-    table = {"corpus": name, "seconds": options.seconds, "takes": options.takes, "rows": rows}
+    table = {"corpus": name, "seconds": options.seconds, "takes": options.takes, "rows": rows, "version": VERSION}
     print(to_markdown(table))
     if options.rows:
         options.rows.write_text(json.dumps(table))
@@ -100,6 +101,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
             which: {"overlap": found.music["overlap"][which], "defects": found.music["defects"][which]["any"]}
             for which in ("real", "random")
         },
+        "real_excerpts": len(lengths["real"]),
         "real_flagged": _share(lengths["real"], threshold),
         "real_longest": _median(lengths["real"]),
     }

@@ -17,6 +17,7 @@ from benchmarks.chorales import Chorales, import_chorales
 from benchmarks.machine import describe_machine
 from benchmarks.measured import TAKE_NOTES, Measured, measure
 from benchmarks.timed_training import TimedTraining, train_for
+from core.evaluation.rules import hanging_rule, threshold_rule
 from core.modeling.checkpoints import Checkpoint
 from core.ready.shipped import ReadyModel
 from core.training.settings import parse_training_settings
@@ -87,7 +88,8 @@ def _card(
         "table": "\n".join(_table(found)),
         "excerpts": f"{found.music['takes']:,}",
         "notes": TAKE_NOTES,
-        "threshold": found.originality["threshold"],
+        "copies": threshold_rule(found.originality),
+        "hanging": f"Hanging, among the defects: {hanging_rule(found.music)}",
     }
     return _TEXT.format(**texts)
 
@@ -141,8 +143,8 @@ against each other.
 
 {table}
 
-A take is flagged from {threshold} shared notes on, a length that 99 of 100 excerpts of unrelated test pieces stay
-below.
+{copies}
+{hanging}
 
 ## Limits
 

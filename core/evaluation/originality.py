@@ -61,8 +61,10 @@ def longest_shared(notes: Notes, index: PassageIndex, leave_out: int = -1) -> Sh
 
 def _candidates(line: Line, index: PassageIndex, leave_out: int) -> list[tuple[int, int]]:
     """(offset of the piece's rows from the take's, piece): the diagonals with the most seeds, those first."""
-    keys = line.seeds()
+    keys, own = np.unique(line.seeds(), return_inverse=True)
+    # Ascending, neighbouring keys are found in neighbouring memory: half the time of keys as they come.
     first, last = np.searchsorted(index.keys, keys, side="left"), np.searchsorted(index.keys, keys, side="right")
+    first, last, keys = first[own], last[own], keys[own]
     counts = np.where(last - first > _MOST_PLACES, 0, last - first)
     if not counts.sum():
         return []

@@ -10,11 +10,16 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
 from core.errors import InputError
+from core.models.datasets import Dataset
 from core.models.evaluations import Evaluation
 from core.models.trainings import Model, Training, TrainingPoint
+from core.services.comparability import chose_checkpoint, differences
 
 MOST_COMPARED = 8
 _LARGEST_NUMBER = 2**31 - 1
+_SPLITS = ("validation", "test")
+# Beyond this, a curve's points lie closer than the screen's.
+_MOST_POINTS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +38,16 @@ class Comparison:
     Attributes:
         rows: in the order in which they were asked for.
         dataset: (number, name, split) that they are compared on; None when none was evaluated.
-        datasets: all such that one of them was evaluated on, those with most of the models first.
+        datasets: all such that one of them was evaluated on, those with most of the models first; and `dataset`.
+        differences: in what the evaluations were not measured alike, a sentence each.
+        chosen_by: names of the models whose checkpoints were chosen by the very pieces that they are measured on.
     """
 
     rows: list[Compared]
     dataset: tuple[int, str, str] | None
     datasets: list[tuple[int, str, str]]
+    differences: list[str]
+    chosen_by: list[str]
 
 
 def compare_models(
@@ -46,9 +55,17 @@ def compare_models(
 ) -> Comparison:
     """Put models side by side, by default on the dataset on which most of them were evaluated.
 
+    Args:
+        session: to read from.
+        model_ids: 1 to 8 models.
+        dataset_id: compare on this one, whether or not any of them was evaluated on it.
+        split: "validation" or "test"; empty for whichever most of them were evaluated on.
+
     Raises:
-        InputError: no model, too many, or one that does not exist.
+        InputError: no model, too many, or one that does not exist; no such dataset; another split.
     """
+    if split not in {"", *_SPLITS}:
+        raise InputError.of("split", f"split: {split[:40]!r} is refused; allowed are {' and '.join(_SPLITS)}.")
     ids = list(dict.fromkeys(model_ids))
     if not 1 <= len(ids) <= MOST_COMPARED:
         raise InputError.of("ids", f"ids: {len(ids)} models are refused; name 1 to {MOST_COMPARED}.")
@@ -62,7 +79,9 @@ def compare_models(
         .where(Evaluation.model_id.in_(ids), Evaluation.finished_at.is_not(None), Evaluation.dataset_id.is_not(None))
         .group_by(Evaluation.model_id, Evaluation.dataset_id, Evaluation.split)
     )
-    evaluations = session.scalars(select(Evaluation).where(Evaluation.id.in_(newest)).order_by(Evaluation.id.desc()))
+    whole = joinedload(Evaluation.model), joinedload(Evaluation.generation), joinedload(Evaluation.dataset)
+    statement = select(Evaluation).where(Evaluation.id.in_(newest)).options(*whole).order_by(Evaluation.id.desc())
+    evaluations = session.scalars(statement)
     by_place: dict[tuple[int, int, str], Evaluation] = {}
     names: dict[tuple[int, str], str] = {}
     for evaluation in evaluations:
@@ -71,8 +90,9 @@ def compare_models(
         names.setdefault(place, evaluation.dataset_name)
     counts = Counter((dataset, part) for _, dataset, part in by_place)
     datasets = [(number, names[number, part], part) for (number, part), _ in counts.most_common()]
-    wanted = [each for each in datasets if each[0] == dataset_id and split in {"", each[2]}]
-    chosen = next(iter(wanted or datasets), None)
+    chosen = _choose(session, datasets, dataset_id, split)
+    if chosen is not None and chosen not in datasets:
+        datasets.append(chosen)
     trainings = _trainings(session, ids)
     rows = [
         Compared(
@@ -82,19 +102,42 @@ def compare_models(
         )
         for number in ids
     ]
-    return Comparison(rows, chosen, datasets)
+    measured = [row.evaluation for row in rows if row.evaluation is not None]
+    chosen_by = [each.model.name for each in measured if chose_checkpoint(session, each)]
+    return Comparison(rows, chosen, datasets, differences(measured), chosen_by)
 
 
 def loss_curves(session: Session, rows: Sequence[Compared]) -> dict[int, list[TrainingPoint]]:
-    """The points of the trainings behind compared models that have a held-out figure per event, by the model."""
+    """The points of the trainings behind compared models that have a held-out figure per event, by the model.
+
+    Of very many every so manyth and the last: at most some 2,000.
+    """
     curves = {}
     for row in rows:
         if row.training is not None:
             points = session.scalars(
                 select(TrainingPoint).where(TrainingPoint.training_id == row.training.id).order_by(TrainingPoint.step)
             )
-            curves[row.model.id] = [point for point in points if "held_out_nats_per_event" in point.values]
+            held_out = [point for point in points if "held_out_nats_per_event" in point.values]
+            curves[row.model.id] = _thinned(held_out)
     return {number: points for number, points in curves.items() if points}
+
+
+def _choose(
+    session: Session, datasets: Sequence[tuple[int, str, str]], dataset_id: int | None, split: str
+) -> tuple[int, str, str] | None:
+    """Never another dataset or split than what was asked for."""
+    fitting = [each for each in datasets if dataset_id in {None, each[0]} and split in {"", each[2]}]
+    if fitting or dataset_id is None:
+        return next(iter(fitting), None)
+    dataset = session.get(Dataset, dataset_id) if dataset_id <= _LARGEST_NUMBER else None
+    if dataset is None:
+        raise InputError.of("dataset_id", f"dataset_id: there is no dataset {dataset_id}; the list shows the numbers.")
+    return dataset.id, dataset.name, split or _SPLITS[0]
+
+
+def _thinned(points: list[TrainingPoint]) -> list[TrainingPoint]:
+    return sorted({*points[:: max(1, -(-len(points) // _MOST_POINTS))], *points[-1:]}, key=lambda point: point.step)
 
 
 def _trainings(session: Session, model_ids: Sequence[int]) -> dict[int, Training]:

@@ -19,6 +19,7 @@ _ROW = {
     "training_rate": 20_500.4, "rate_unit": "events", "notes_per_second": 21_000.0, "nats_per_event": 1.2345,
     "nats_per_note": 2.5, "nats_per_second": 20.0, "overlap": 0.8, "defects": 4.0, "flagged": 0.125, "longest": 12.5,
     "threshold": 20, "beside": _BESIDE, "real_flagged": 0.01, "real_longest": 11.0,
+    "real_excerpts": 100,
 }  # fmt: skip
 
 
@@ -39,6 +40,10 @@ def test_the_families_have_a_table_of_their_own_that_stays_when_something_else_i
     assert "| held-out real pieces |  |  |  |  |  |  | 0.900 | 0 | 1.0% | 11 notes |" in page
     assert "the families" not in page.partition("## Not measured")[2].partition("##")[0]
     assert "120 s on the chorales" in page
+    assert "from 20 shared notes on, which 1 of 100 excerpts of unrelated held-out pieces reaches" in page
+    assert "Of hanging notes only those of 15 s" in page
+    _add(results, "bench_families", {**table, "version": 2}, 0.0)
+    assert "Of hanging notes" not in _page(results)
     assert "- OTHER PROGRAMS USED 30% OF THE MACHINE MEANWHILE" in page
     assert "| audio | 120" in page
 

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.tools.browser import Watch
-from tests.tools.journey import Api, CommandLine
+from tests.tools.journey import TRAINING, Api, CommandLine
 
 pytestmark = pytest.mark.slow
 
@@ -125,3 +125,23 @@ def test_an_unknown_model_and_an_upload_that_is_too_long(
     page.goto("/datasets/new?source=upload")
     page.get_by_label("or choose them").set_input_files(long)
     expect(page.get_by_role("alert").locator("span")).to_have_text(f"files: 'long.mid' {words}")
+
+
+@pytest.mark.browser
+def test_curves_of_two_families_are_laid_over_each_other_by_name(
+    page: Page, api: Api, model: dict[str, Any], dataset: dict[str, Any]
+):
+    settings = {**TRAINING, "steps": 200, "evaluate_every": 50}
+    asked = {"dataset": dataset["id"], "family": "gru", "settings": settings, "name": "The other", "evaluate": False}
+    training = api.send("POST", "/trainings", asked)
+    api.succeeded(training["job"]["id"])
+    other = api.get(f"/trainings/{training['id']}")["model_id"]
+    page.goto(f"/models/compare?ids={model['id']},{other}")
+    for chart in (page.locator(f"[data-chart*='loss.json?{by}']") for by in ("ids", "by=time")):
+        names = chart.locator(".legendtext")
+        expect(names).to_have_text([f"Undisturbed ({model['id']})", f"The other ({other})"])
+        curves = chart.locator(".scatterlayer .trace path.js-line")
+        expect(curves).to_have_count(2)
+        drawn = [curves.nth(number).evaluate("(line) => line.getTotalLength()") for number in range(2)]
+        assert min(drawn) > 20
+    api.send("DELETE", f"/models/{other}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response
 
 from core.services import evaluations as service
-from core.services.comparing import compare_models
+from core.services.comparing import compare_models, loss_curves
 from core.services.models import resolve_model
 from core.services.references import resolve_dataset
 from webui.api.answers import location, no_content, tell_workers
@@ -83,4 +83,7 @@ def delete_evaluation(evaluation_id: int) -> Response:
 def compare(query_data: CompareQuery) -> ComparisonOutput:
     """Put models side by side, by their newest evaluations on one dataset."""
     with current_services().database.reading() as session:
-        return ComparisonOutput.of(compare_models(session, numbers_of(query_data.ids), query_data.dataset_id))
+        ids = numbers_of(query_data.ids)
+        comparison = compare_models(session, ids, query_data.dataset_id, query_data.split or "")
+        curves = loss_curves(session, comparison.rows) if query_data.curves else {}
+        return ComparisonOutput.of(comparison, curves)

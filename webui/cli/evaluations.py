@@ -12,6 +12,15 @@ from webui.cli.options import api_client, json_option, page_options, settings_of
 if TYPE_CHECKING:
     from webui.cli.client import ApiClient
 
+_UNBIASED = "its figure is a little low; test pieces, where the dataset has some, give one by which nothing was chosen."
+_POINT = {
+    "step": lambda point: str(point["step"]),
+    "minutes": lambda point: f"{point['seconds'] / 60:.2f}",
+    "nats/event": lambda point: _figure(point["nats_per_event"]),
+    "nats/note": lambda point: _figure(point["nats_per_note"]),
+    "nats/s": lambda point: _figure(point["nats_per_second"]),
+}
+
 
 @click.command()
 @click.argument("model", metavar="MODEL")
@@ -66,14 +75,20 @@ def evaluations(client: ApiClient, model: str, page: str, per_page: str, as_json
 @click.command()
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @click.option("--dataset", default="", metavar="N", help="Number of the dataset; else the one most were measured on.")
+@click.option("--split", type=click.Choice(["validation", "test"]), help="On these pieces; else those of most.")
+@click.option("--curves", is_flag=True, help="Also the held-out figures of their trainings, step by step.")
 @json_option
 @api_client
-def compare(client: ApiClient, models: tuple[str, ...], dataset: str, as_json: bool) -> None:
+def compare(
+    client: ApiClient, models: tuple[str, ...], dataset: str, split: str | None, curves: bool, as_json: bool
+) -> None:
     """Put MODELs side by side, by their newest evaluations on one dataset."""
     from webui.cli.tables import print_json, print_page
 
     ids = ",".join(str(model_by(client, model)["id"]) for model in models)
     only = {"dataset_id": str(number_in_path(dataset, "dataset"))} if dataset else {}
+    only |= {"split": split} if split else {}
+    only |= {"curves": "true"} if curves else {}
     answer = client.get("/models/compare", ids=ids, **only)
     if as_json:
         print_json(answer)
@@ -95,6 +110,13 @@ def compare(client: ApiClient, models: tuple[str, ...], dataset: str, as_json: b
         "copies/1,000": lambda item: _figure(item["flagged_per_thousand"]),
     }
     print_page(answer, columns, "")
+    if answer["differences"]:
+        click.echo(f"Not measured alike. {' '.join(answer['differences'])}")
+    if answer["chosen_by"]:
+        click.echo(f"These pieces chose the checkpoint of {', '.join(answer['chosen_by'])}: {_UNBIASED}")
+    for curve in answer["curves"]:
+        click.echo(f"\n{curve['model_name']} ({curve['model_id']}), held out:")
+        print_page({"items": curve["points"]}, _POINT, "")
 
 
 def lines_of(results: dict[str, Any]) -> list[str]:
@@ -105,6 +127,8 @@ def lines_of(results: dict[str, Any]) -> list[str]:
         lines += [f"nats per {unit}: {likelihood[f'nats_per_{unit}']:.4f}" for unit in ("event", "note", "second")]
     elif likelihood.get("kind") == "article":
         lines.append(f"held-out loss of the article (not comparable with others): {likelihood['loss']:.4f}")
+    if likelihood.get("chose_checkpoint"):
+        lines.append(f"these pieces chose the checkpoint: {_UNBIASED}")
     if music.get("overlap"):
         parts = ", ".join(f"{name} {area:.3f}" for name, area in music["overlap"].items())
         lines.append(f"overlap with held-out pieces: {parts}")
@@ -113,7 +137,9 @@ def lines_of(results: dict[str, Any]) -> list[str]:
     if originality:
         lines.append(
             f"takes that share {originality['threshold']} notes or more with a training piece: "
-            f"{originality['flagged']} of {len(originality['takes'])}"
+            f"{originality['flagged']} of {len(originality['takes'])} (of unrelated real excerpts "
+            f"{sum(notes >= originality['threshold'] for notes in originality['lengths'])} of "
+            f"{len(originality['lengths'])})"
         )
     return lines
 

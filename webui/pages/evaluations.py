@@ -15,6 +15,7 @@ from core.evaluation.rules import hanging_rule, threshold_rule
 from core.evaluation.settings import EvaluationSettings
 from core.queue.waiting import why_waiting
 from core.services import evaluations as service
+from core.services.comparability import chose_checkpoint
 from core.services.comparing import MOST_COMPARED, Comparison, compare_models, loss_curves
 from core.services.models import find_models
 from webui.api.schemas.evaluations import headline, numbers_of
@@ -69,6 +70,7 @@ def show(evaluation_id: int) -> Response:
             "evaluations/show.html",
             evaluation=evaluation,
             why=why_waiting(session, evaluation.job) if evaluation.job is not None else "",
+            chose_checkpoint=chose_checkpoint(session, evaluation),
             **words(),
         )
 

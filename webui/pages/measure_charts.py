@@ -14,7 +14,6 @@ from webui.pages.curve_axis import is_timed, places
 
 _POINTS = 160
 _MARGIN = 0.08
-_MOST_POINTS = 2000
 _LONGEST_NAME = 32
 
 
@@ -67,12 +66,11 @@ def loss_chart(curves: Mapping[int, Sequence[TrainingPoint]], names: Mapping[int
     """The held-out loss of several trainings over their steps ("step") or the minutes that they ran ("time")."""
     series = []
     for number, points in curves.items():
-        stride = max(1, -(-len(points) // _MOST_POINTS))
         y = [point.values["held_out_nats_per_event"] for point in points]
         name = curve_name(names[number], number)
         if by == "time" and not is_timed(points):
             name += ", since its first figure"
-        series.append({"name": name, "x": places(points, by)[::stride], "y": y[::stride]})
+        series.append({"name": name, "x": places(points, by), "y": y})
     return {
         "x_title": "Minutes of training" if by == "time" else "Step",
         "x_from_zero": by == "time",

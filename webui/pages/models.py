@@ -15,6 +15,7 @@ from core.models.trainings import Training
 from core.ready.shipped import card_of
 from core.services import evaluations
 from core.services import models as service
+from core.services.comparability import chose_checkpoint
 from core.services.generations import create_generation, find_generations
 from core.services.ready import add_ready_model
 from core.services.trainings import find_trainings
@@ -128,10 +129,12 @@ def _measured(session: Session, model_id: int) -> dict[str, Any]:
     """The newest finished evaluation, those under way, and what the form of another one needs."""
     found = evaluations.find_evaluations(session, model_id=model_id, per_page=_EVALUATIONS_SHOWN)
     own = evaluations.trained_on(session, model_id)
+    latest = evaluations.latest_evaluations(session, [model_id]).get(model_id)
     return {
         **words(),
         "evaluations": found,
-        "latest": evaluations.latest_evaluations(session, [model_id]).get(model_id),
+        "latest": latest,
+        "latest_chose": latest is not None and chose_checkpoint(session, latest),
         "running": [each for each in found.items if each.job is not None and not each.job.state.is_final],
         "evaluation_fields": form_fields(EvaluationSettings),
         "datasets": evaluations.datasets_to_measure_on(session),

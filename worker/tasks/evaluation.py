@@ -20,6 +20,7 @@ from core.models.generations import Take
 from core.models.jobs import Job, Unit, UnitState
 from core.music.notes import Notes
 from core.records.database import announce
+from core.services.comparability import chose_checkpoint
 from core.services.evaluations import get_evaluation, trained_on
 from core.services.models import stored_checkpoint
 from core.services.originality import Originality, open_originality, passage_of
@@ -56,6 +57,7 @@ class _Measuring:
         with context.database.reading() as session:
             self._evaluation = get_evaluation(session, int(context.payload["evaluation_id"]))
             self._trained_on = trained_on(session, self._evaluation.model_id)
+            self._chose_checkpoint = chose_checkpoint(session, self._evaluation)
             self._priority = session.scalar(select(Job.priority).where(Job.id == context.job_id)) or 0
         self._results: dict[str, Any] = dict(self._evaluation.results)
         self._corpora: dict[int, Corpus] = {}
@@ -122,7 +124,7 @@ class _Measuring:
                 "kind": "events",
                 **held_out_likelihood(checkpoint, held_out.pieces, between, begun).figures(),
             }
-        self._store("likelihood", {**figures, "seen": held_out.seen})
+        self._store("likelihood", {**figures, "seen": held_out.seen, "chose_checkpoint": self._chose_checkpoint})
 
     def _compose(self) -> None:
         generation = self._evaluation.generation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from core.models.trainings import TrainingPoint
 from tests.tools.web_content import WebContent
 
 
@@ -22,11 +23,39 @@ def test_a_model_is_measured_and_compared(any_api: Any, any_content: WebContent)
     assert [each["id"] for each in api.get("/evaluations", model_id=model)["items"]] == [done, response.json["id"]]
     compared = api.get("/models/compare", ids=str(model))
     assert compared["dataset_name"] == "Music"
+    assert (compared["differences"], compared["chosen_by"], compared["curves"]) == ([], [], [])
     row = compared["items"][0]
     assert row["nats_per_event"] == 2.1
     assert row["overlap_random"] < row["overlap_real"]
     api.ask("DELETE", f"/evaluations/{done}", 204)
     assert api.get("/models/compare", ids=str(model))["items"][0]["nats_per_event"] is None
+
+
+def test_a_split_and_curves_are_asked_for(api: Any, content: WebContent) -> None:
+    dataset, model, without = content.dataset(), content.model("Net"), content.model("Untrained", seed=1)
+    training = content.training(dataset, model)
+    content.evaluation(model, dataset)
+    with content.database.transaction() as session:
+        for step in (400, 500):
+            three = {
+                "held_out_nats_per_event": 2.0,
+                "held_out_nats_per_note": 5.0,
+                "held_out_nats_per_second": step / 10,
+            }
+            session.add(TrainingPoint(training_id=training, step=step, values=three))
+    found = api.get("/models/compare", ids=f"{model},{without}", curves="true", split="validation")
+    assert [(each["model_name"], [point["step"] for point in each["points"]]) for each in found["curves"]] == [
+        ("Net", [400, 500])
+    ]
+    last = found["curves"][0]["points"][-1]
+    assert (last["nats_per_event"], last["nats_per_note"], last["nats_per_second"]) == (2.0, 5.0, 50.0)
+    assert found["chosen_by"] == ["Net"]
+    on_test = api.get("/models/compare", ids=str(model), dataset_id=str(dataset), split="test")
+    assert (on_test["split"], on_test["items"][0]["nats_per_event"]) == ("test", None)
+    _, fields = api.refused("GET", f"/models/compare?ids={model}&split=train", 422)
+    assert "split" in fields
+    _, fields = api.refused("GET", f"/models/compare?ids={model}&dataset_id=999", 422)
+    assert "dataset_id" in fields
 
 
 def test_what_cannot_be_measured_is_refused(api: Any, content: WebContent) -> None:

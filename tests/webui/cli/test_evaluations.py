@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from core.models.evaluations import Evaluation
+from core.models.trainings import TrainingPoint
 from tests.tools.web_content import WebContent
 from webui.cli.evaluations import lines_of
 
@@ -25,6 +26,16 @@ def test_a_model_is_measured_listed_and_compared(cadenza: Any, content: WebConte
     answer = json.loads(cadenza.run("compare", "Net", "--json").stdout)
     assert answer["items"][0]["evaluation_id"] == done
     assert "On Music (validation pieces):" in cadenza.run("compare", str(model)).stdout
+    on_test = cadenza.run("compare", str(model), "--split", "test", "--dataset", str(dataset)).stdout
+    assert "On Music (test pieces):" in on_test
+    assert "2.100" not in on_test
+    training = content.training(dataset, model)
+    with content.database.transaction() as session:
+        values = {"held_out_nats_per_event": 2.25, "held_out_nats_per_second": 33.5}
+        session.add(TrainingPoint(training_id=training, step=777, values=values))
+    curves = cadenza.run("compare", str(model), "--curves").stdout
+    assert "These pieces chose the checkpoint of Net" in curves
+    assert curves.split()[-4:] == ["777", "0.00", "2.250", "33.500"]
 
 
 def test_waiting_prints_the_figures(cadenza: Any, content: WebContent) -> None:

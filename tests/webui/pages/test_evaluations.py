@@ -104,6 +104,55 @@ def test_models_are_compared_on_the_dataset_that_most_were_measured_on(
     assert client.get("/models/compare?ids=1,2,3,4,5,6,7,8,9").status_code == 422
 
 
+def test_the_dataset_that_was_asked_for_is_never_replaced_by_another(
+    client: FlaskClient, content: WebContent, everything: Any
+) -> None:
+    elsewhere = content.dataset("Elsewhere")
+    page = client.get(f"/models/compare?ids={everything.model}&dataset_id={elsewhere}").text
+    assert "Not evaluated on Elsewhere yet" in page
+    assert "2.100" not in page
+    test = client.get(f"/models/compare?ids={everything.model}&dataset_id={everything.dataset}&split=test").text
+    assert "2.100" not in test
+    assert "2.100" in client.get(f"/models/compare?ids={everything.model}&dataset_id={everything.dataset}").text
+    for query in ("dataset_id=999", "split=train"):
+        assert client.get(f"/models/compare?ids={everything.model}&{query}").status_code == 422
+
+
+def test_evaluations_that_were_not_measured_alike_are_compared_with_a_note(
+    client: FlaskClient, content: WebContent, everything: Any
+) -> None:
+    other = content.model("Other", seed=1)
+    second = content.evaluation(other, everything.dataset)
+    address = f"/models/compare?ids={everything.model},{other}"
+    with content.database.transaction() as session:
+        row = session.get_one(Evaluation, second)
+        # Both as evaluations make them, but for what is changed below.
+        generation = session.get_one(Evaluation, everything.evaluation).generation
+        row.generation_id = generation.id if generation is not None else None
+    assert "not measured alike" not in client.get(address).text
+    with content.database.transaction() as session:
+        row = session.get_one(Evaluation, second)
+        row.results = {**row.results, "music": {**row.results["music"], "takes": 64}}
+        row.version = 1
+    page = client.get(address).text
+    assert "not measured alike" in page
+    assert "Takes: 8 of Small, 64 of Other." in page
+    assert "version: 2 of Small, 1 of Other." in page
+
+
+def test_pages_say_where_validation_pieces_chose_the_checkpoint(
+    client: FlaskClient, content: WebContent, everything: Any
+) -> None:
+    words = "were also used in training to choose the best checkpoint"
+    stranger = content.model("Stranger", seed=1)
+    content.training(everything.dataset, everything.model)
+    measured_stranger = content.evaluation(stranger, everything.dataset)
+    for address in ("/evaluations/{evaluation}", "/models/{model}", "/models/compare?ids={model}"):
+        assert words in client.get(address.format(**vars(everything))).text, address
+    for address in (f"/evaluations/{measured_stranger}", f"/models/{stranger}", f"/models/compare?ids={stranger}"):
+        assert words not in client.get(address).text, address
+
+
 def test_loss_curves_of_trainings_are_laid_over_each_other(client: FlaskClient, content: WebContent) -> None:
     dataset = content.dataset()
     models = [content.model("A"), content.model("B", seed=1)]

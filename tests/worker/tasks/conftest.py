@@ -85,8 +85,9 @@ class Workplace:
             for index, notes in enumerate(pieces):
                 archive.writestr(f"{index:06d}.mid", write_midi(notes))
         with self.database.transaction() as session:
+            folder = f"datasets/{1 + len(session.scalars(select(Dataset.id)).all())}"
             dataset = Dataset(
-                name="Made up", source={}, ready=True, corpus_key="datasets/1/c", originals_key="datasets/1/o"
+                name="Made up", source={}, ready=True, corpus_key=f"{folder}/c", originals_key=f"{folder}/o"
             )
             dataset.statistics = {"splits": {"train": {"pieces": 3}, "validation": {"pieces": 1}}}
             session.add(dataset)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator
 
 from core.fields import setting
 from core.models.evaluations import Evaluation, SharedPassage
+from core.models.trainings import Model, TrainingPoint
 from core.services.comparing import Compared, Comparison
 from webui.api.schemas.common import ApiInput, ApiOutput, Listing, Moment, PageQuery
 from webui.api.schemas.jobs import JobOutput
@@ -40,6 +42,10 @@ class CompareQuery(ApiInput):
     dataset_id: int | None = setting(
         None, "Dataset", "On this dataset; else the one most of them were evaluated on.", ge=1, le=LARGEST_NUMBER
     )
+    split: Literal["validation", "test"] | None = setting(
+        None, "Held-out pieces", "On these pieces; else those that most of them were evaluated on."
+    )
+    curves: bool = setting(False, "Curves", "With the held-out figures of the trainings behind the models.")
 
     @field_validator("ids")
     @classmethod
@@ -108,6 +114,42 @@ class ComparedOutput(ApiOutput):
         )
 
 
+class CurvePoint(ApiOutput):
+    """The held-out figures after some steps of a training; null where an earlier version did not measure one."""
+
+    step: int
+    seconds: float = Field(
+        description="How long the training had run; of earlier versions since the curve's first point."
+    )
+    nats_per_event: float
+    nats_per_note: float | None
+    nats_per_second: float | None
+
+
+class CurveOutput(ApiOutput):
+    """The held-out curve of the training behind a model, at most some 2,000 points."""
+
+    model_id: int
+    model_name: str
+    points: list[CurvePoint]
+
+    @classmethod
+    def of(cls, model: Model, points: Sequence[TrainingPoint]) -> Self:
+        """A curve as the API shows it."""
+        timed = all(point.seconds is not None for point in points)
+        shown = [
+            CurvePoint(
+                step=point.step,
+                seconds=(point.seconds or 0.0) if timed else (point.at - points[0].at).total_seconds(),
+                nats_per_event=point.values["held_out_nats_per_event"],
+                nats_per_note=point.values.get("held_out_nats_per_note"),
+                nats_per_second=point.values.get("held_out_nats_per_second"),
+            )
+            for point in points
+        ]
+        return cls(model_id=model.id, model_name=model.name, points=shown)
+
+
 class ComparisonOutput(ApiOutput):
     """Models side by side."""
 
@@ -115,16 +157,24 @@ class ComparisonOutput(ApiOutput):
     dataset_name: str
     split: str
     items: list[ComparedOutput]
+    differences: list[str] = Field(description="In what the evaluations were not measured alike, a sentence each.")
+    chosen_by: list[str] = Field(description="Models whose checkpoints were chosen by the pieces that measure them.")
+    curves: list[CurveOutput] = Field(description="Empty unless asked for.")
 
     @classmethod
-    def of(cls, comparison: Comparison) -> Self:
-        """A comparison as the API shows it."""
+    def of(cls, comparison: Comparison, curves: Mapping[int, Sequence[TrainingPoint]]) -> Self:
+        """A comparison as the API shows it, with curves by the model's number."""
         number, name, split = comparison.dataset or (None, "", "")
         return cls(
             dataset_id=number,
             dataset_name=name,
             split=split,
             items=[ComparedOutput.of(row) for row in comparison.rows],
+            differences=comparison.differences,
+            chosen_by=comparison.chosen_by,
+            curves=[
+                CurveOutput.of(row.model, curves[row.model.id]) for row in comparison.rows if row.model.id in curves
+            ],
         )
 
 
