@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,9 +10,12 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from core.evaluation.unrelated import Unrelated
+from core.models.datasets import Dataset
 from core.models.evaluations import Evaluation
 from core.models.jobs import JobState
 from core.models.trainings import Training, TrainingPoint
+from core.services.originality import index_keys
 from tests.tools.web_content import WebContent
 
 
@@ -202,7 +206,7 @@ def test_curves_of_a_training_lie_over_its_steps_or_its_time(client: FlaskClient
 
 
 def test_a_flagged_take_shows_both_passages_and_one_that_is_not_known_can_be_searched(
-    client: FlaskClient, everything: Any
+    client: FlaskClient, content: WebContent, everything: Any
 ) -> None:
     copied, original, unknown = (client.get(f"/takes/{take}").text for take in everything.takes[:3])
     assert "It shares 40 notes" in copied
@@ -213,6 +217,12 @@ def test_a_flagged_take_shows_both_passages_and_one_that_is_not_known_can_be_sea
     answer = client.post(f"/takes/{everything.takes[2]}/search", headers={"Accept": "application/json"})
     assert answer.status_code == 200
     assert "being searched" in answer.json["message"]
+    assert "A take of its length is flagged from 25 on.</p>" in copied
+    with content.database.reading() as session:
+        words_key = index_keys(session.get_one(Dataset, everything.dataset).corpus_key)[1]
+    content.store.write(words_key, json.dumps(Unrelated((9, 12, 25, 30), 0, 4).as_json()).encode())
+    known = client.get(f"/takes/{everything.takes[0]}").text
+    assert "flagged from 25 on: 2 of 4 excerpts of unrelated real pieces share as many." in known
 
 
 def test_a_passage_begins_at_0_and_has_only_its_own_notes(client: FlaskClient, everything: Any) -> None:
