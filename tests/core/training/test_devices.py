@@ -15,10 +15,12 @@ import pytest
 from core.datasets.corpus import Corpus
 from core.modeling.backend import jit, to_device, to_numpy
 from core.modeling.checkpoints import Checkpoint
+from core.modeling.layers import dropped
 from core.modeling.network import build_network
 from core.music.notes import Notes
 from core.sampling.composer import Composer
 from core.sampling.settings import TakeSettings
+from core.training.settings import GruSettings, TransformerSettings
 
 pytestmark = pytest.mark.slow
 
@@ -41,11 +43,13 @@ def test_two_devices_and_two_libraries_agree(tmp_path: Path, make_corpus: Callab
     tensorflow_model = tmp_path / "tensorflow.cadenza"
     found["jax"] = _run("jax", tmp_path, tensorflow_model)
     for library, arrays in found.items():
-        assert arrays["one"][7] < arrays["one"][0], library
-        np.testing.assert_allclose(arrays["two"], arrays["one"], atol=1e-5, err_msg=library)
-        assert arrays["apart"] < 1e-3
-    # The same numbers under both: the weights begin alike, and only rounding differs.
-    np.testing.assert_allclose(found["jax"]["one"], found["tensorflow"]["one"], atol=1e-4)
+        for family in ("gru", "transformer"):
+            one, two = arrays[f"{family}_one"], arrays[f"{family}_two"]
+            assert one[7] < one[0], (library, family)
+            np.testing.assert_allclose(two, one, atol=1e-5, err_msg=f"{library} {family}")
+            assert arrays[f"{family}_apart"] < 1e-3, (library, family)
+    # The same numbers under both: weights and masks are drawn alike, and only rounding differs.
+    np.testing.assert_allclose(found["jax"]["gru_one"], found["tensorflow"]["gru_one"], atol=1e-4)
 
     # Trained under TensorFlow, composed under JAX; and the other way round, in this process.
     assert found["jax"]["pitch"].size == 20
@@ -61,3 +65,21 @@ def _logits(path: Path) -> np.ndarray:
     events = np.random.default_rng(0).integers(0, 390, (1, 50)).astype(np.int32)
     network = build_network(model.family_settings)
     return to_numpy(jit(network.sequence)(to_device(model.weights), events, None)[0])
+
+
+def test_each_device_gets_masks_for_its_part_of_the_batch() -> None:
+    # Drawn on the host: together they are those of one device.
+    recurrent = build_network(GruSettings(embedding=8, units=8, dropout=0.5))
+    whole = recurrent.dropout_masks(np.random.default_rng(1), 6)
+    assert whole is not None
+    np.testing.assert_array_equal(np.concatenate(recurrent.split_masks(whole, 2), axis=1), whole)
+    # Drawn on the devices, by keys of their own: other numbers on each, and the same again.
+    keyed = build_network(TransformerSettings(units=16, layers=1, heads=2, dropout=0.5))
+    key = keyed.dropout_masks(np.random.default_rng(1), 6)
+    assert key is not None
+    ours, theirs, again = (
+        to_numpy(dropped(np.ones((3, 40, 16), np.float32), part, 0, 0.5))
+        for part in (*keyed.split_masks(key, 2), keyed.split_masks(key, 2)[1])
+    )
+    np.testing.assert_array_equal(theirs, again)
+    assert 0.4 < (ours != theirs).mean() < 0.6

@@ -24,12 +24,18 @@ from core.modeling.parallel import OneDevice, training_devices
 from core.sampling.composer import Composer
 from core.sampling.settings import TakeSettings
 from core.training.event_step import EventStep
-from core.training.settings import TransformerSettings
+from core.training.settings import EventSettings, GruSettings, TransformerSettings
 from core.training.windows import EventWindows
 
 _COMMON = {"steps": 20, "window": 48, "batch_size": 6, "learning_rate": 0.01, "warmup_steps": 3, "average": 0.9}
-# No dropout: each device draws its own masks from its own key.
-_SETTINGS = TransformerSettings.parse({**_COMMON, "units": 32, "layers": 1, "heads": 2, "context": 32})
+# A transformer's dropout is drawn on the devices. Under JAX, where one program is shared out, it does not matter over
+# how many; under TensorFlow each device draws its own, so there is none here.
+_KEYED = 0.1 if keras.backend.backend() == "jax" else 0.0
+_TRANSFORMER = TransformerSettings.parse(
+    {**_COMMON, "units": 32, "layers": 1, "heads": 2, "context": 32, "dropout": _KEYED}
+)
+# A recurrent network's is drawn on the host, for all devices and under both libraries alike.
+_GRU = GruSettings.parse({**_COMMON, "window": 24, "embedding": 12, "units": 16, "layers": 2, "dropout": 0.3})
 
 
 def two_cpus() -> None:
@@ -41,28 +47,30 @@ def two_cpus() -> None:
         tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], virtual)
 
 
-def losses(corpus: Corpus, *, alone: bool) -> tuple[list[float], Checkpoint]:
+def losses(settings: EventSettings, corpus: Corpus, *, alone: bool) -> tuple[list[float], Checkpoint]:
     """Of the first eight steps, and the model after them."""
-    devices = OneDevice() if alone else training_devices(_SETTINGS.batch_size)
+    devices = OneDevice() if alone else training_devices(settings.batch_size)
     assert devices.count == (1 if alone else 2)
-    step = EventStep(build_network(_SETTINGS), _SETTINGS, devices)
-    windows = EventWindows(list(corpus.pieces("train")), _SETTINGS)
-    trees, found = step.begin(initial_weights(_SETTINGS)), []
+    step = EventStep(build_network(settings), settings, devices)
+    windows = EventWindows(list(corpus.pieces("train")), settings)
+    trees, found = step.begin(initial_weights(settings)), []
     for number in range(8):
         trees, loss = step.advance(trees, windows.batch(number), number)
         found.append(loss)
     weights = {name: to_numpy(array) for name, array in step.measured(trees).items()}
-    return found, Checkpoint(_SETTINGS.family, _SETTINGS.encoding, _SETTINGS.model_dump(mode="json"), weights)
+    return found, Checkpoint(settings.family, settings.encoding, settings.model_dump(mode="json"), weights)
 
 
 if __name__ == "__main__":
     two_cpus()
     corpus, folder = Corpus.from_bytes(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2])
     backend = keras.backend.backend()
-    one, model = losses(corpus, alone=True)
-    two, other_model = losses(corpus, alone=False)
-    apart = max(np.abs(model.weights[name] - array).max() for name, array in other_model.weights.items())
-    found = {"one": one, "two": two, "apart": apart}
+    found = {}
+    for settings in (_GRU, _TRANSFORMER):
+        one, model = losses(settings, corpus, alone=True)
+        two, other_model = losses(settings, corpus, alone=False)
+        apart = max(np.abs(model.weights[name] - array).max() for name, array in other_model.weights.items())
+        found |= {f"{settings.family}_one": one, f"{settings.family}_two": two, f"{settings.family}_apart": apart}
     (folder / f"{backend}.cadenza").write_bytes(model.to_bytes())
     for other in sys.argv[3:]:
         model = Checkpoint.from_bytes(Path(other).read_bytes())

@@ -1,0 +1,71 @@
+"""What one library trained, the other reads the same; and products in bfloat16 are used, and near."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.datasets.corpus import Corpus
+from core.modeling import parallel
+from core.modeling.checkpoints import Checkpoint
+from core.training.events_run import EventTraining
+from tests.core.training import exchange
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def _uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks as small as these take longer to compile than to run."""
+    for module in (parallel, exchange):
+        monkeypatch.setattr(module, "jit", lambda function: function)
+
+
+def test_both_libraries_give_the_same_logits(tmp_path: Path, make_corpus: Callable[..., Corpus]) -> None:
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("JAX is not installed here: this test ran without it")
+    corpus = make_corpus(train=2, validation=1)
+    (tmp_path / "corpus").write_bytes(corpus.to_bytes())
+    models = {family: exchange.trained(family, corpus) for family in exchange.FAMILIES}
+    for family, model in models.items():
+        (tmp_path / f"{family}.cadenza").write_bytes(model.to_bytes())
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    subprocess.run([sys.executable, exchange.__file__, str(tmp_path)], check=True, timeout=600, env=environment)
+    with np.load(tmp_path / "jax.npz") as arrays:
+        found = dict(arrays)
+    events = exchange.events_of(corpus)
+    for family, model in models.items():
+        theirs = Checkpoint.from_bytes((tmp_path / f"jax-{family}.cadenza").read_bytes())
+        ours = exchange.logits_of(model, events)
+        assert ours[ours > -500].std() > 0.1, family
+        for said, expected in (
+            ("theirs", ours),
+            ("own", exchange.logits_of(theirs, events)),
+            ("stepped", found[f"{family}_theirs"]),
+        ):
+            np.testing.assert_allclose(found[f"{family}_{said}"], expected, rtol=0, atol=1e-4, err_msg=family)
+    assert found["attention_apart"] < 1e-5
+    assert found["full_memory"]
+
+
+@pytest.mark.parametrize("family", exchange.FAMILIES)
+def test_bfloat16_is_used_and_near(
+    family: str, make_corpus: Callable[..., Corpus], make_hooks: Callable[..., Any]
+) -> None:
+    corpus, losses = make_corpus(train=2, validation=1), {}
+    for precision in ("float32", "bfloat16"):
+        settings = exchange.settings_of(family, precision=precision)
+        training = EventTraining(settings, corpus, hooks := make_hooks(), 60)
+        for _ in range(3):
+            training._advance()
+        losses[precision] = hooks.latest.train_loss
+    apart = abs(losses["bfloat16"] / losses["float32"] - 1)
+    assert 1e-6 < apart < 0.02
