@@ -70,11 +70,12 @@ def events_of(corpus: Corpus) -> NDArray[np.int32]:
     return encode(next(iter(corpus.pieces("validation"))))[None, :60].astype(np.int32)
 
 
-def logits_of(model: Checkpoint, events: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Of the whole window at once."""
-    network = build_network(model.family_settings)
+def logits_of(events: NDArray[np.int32], *models: Checkpoint) -> list[NDArray[np.float32]]:
+    """Of the whole window at once, by models of one family."""
+    network = build_network(models[0].family_settings)
     first = network.initial_state(1)
-    return to_numpy(jit(lambda weights: network.sequence(weights, events, first)[0])(to_device(model.weights)))
+    read = jit(lambda weights: network.sequence(weights, events, first)[0])
+    return [to_numpy(read(to_device(model.weights))) for model in models]
 
 
 def stepped_logits_of(model: Checkpoint, events: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -121,9 +122,9 @@ if __name__ == "__main__":
         own = trained(family, corpus)
         (folder / f"{backend}-{family}.cadenza").write_bytes(own.to_bytes())
         theirs = Checkpoint.from_bytes((folder / f"{family}.cadenza").read_bytes())
-        found[f"{family}_own"] = logits_of(own, events)
-        found[f"{family}_theirs"] = logits_of(theirs, events)
-        found[f"{family}_stepped"] = stepped_logits_of(theirs, events)
+        found[f"{family}_own"], found[f"{family}_theirs"] = logits_of(events, own, theirs)
+        if family == "transformer":  # the one that carries most from step to step
+            found[f"{family}_stepped"] = stepped_logits_of(theirs, events)
     if backend == "jax":
         found["attention_apart"] = np.array(attention_apart())
         found["full_memory"] = np.array(full_memory_is_understood())

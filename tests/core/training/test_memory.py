@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import pytest
 
 from core.datasets.corpus import Corpus
 from core.encoding.performance import encode
 from core.errors import DeviceError, TrainingError
-from core.modeling.backend import is_out_of_memory, out_of_memory_errors
+from core.modeling import parallel
+from core.modeling.backend import is_out_of_memory
 from core.modeling.initial import initial_weights
 from core.modeling.network import build_network
 from core.modeling.parallel import OneDevice
@@ -23,6 +23,12 @@ from core.training.tutorial_run import TutorialTraining
 from core.training.windows import EventWindows
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def _uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks as small as these take longer to compile than to run."""
+    monkeypatch.setattr(parallel, "jit", lambda function: function)
 
 
 def _full(words: str = "OOM when allocating tensor") -> Exception:
@@ -160,12 +166,9 @@ def test_a_held_out_figure_that_does_not_fit_says_so(make_corpus: Callable[..., 
         evaluator.evaluate({}, streams, lambda _: None)
 
 
-def test_what_the_library_really_says_is_understood() -> None:
+def test_what_libraries_and_drivers_say_is_understood() -> None:
     import tensorflow as tf
 
-    with pytest.raises(out_of_memory_errors()) as raised:
-        keras.ops.zeros((2**50,))  # more than an address space
-    assert is_out_of_memory(raised.value)
     assert is_out_of_memory(_full("OOM"))
     assert is_out_of_memory(_internal("Failed to load in-memory CUBIN: CUDA_ERROR_OUT_OF_MEMORY: out of memory"))
     assert not is_out_of_memory(_internal("Blas GEMM launch failed"))

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from core.datasets.corpus import Corpus
+from core.modeling import parallel
 from core.modeling.backend import jit, to_device, to_numpy
 from core.modeling.checkpoints import Checkpoint
 from core.modeling.initial import initial_weights
@@ -35,7 +36,7 @@ _TRANSFORMER = TransformerSettings.parse(
     {**_COMMON, "units": 32, "layers": 1, "heads": 2, "context": 32, "dropout": _KEYED}
 )
 # A recurrent network's is drawn on the host, for all devices and under both libraries alike.
-_GRU = GruSettings.parse({**_COMMON, "window": 24, "embedding": 12, "units": 16, "layers": 2, "dropout": 0.3})
+_GRU = GruSettings.parse({**_COMMON, "window": 12, "embedding": 12, "units": 16, "layers": 2, "dropout": 0.3})
 
 
 def two_cpus() -> None:
@@ -45,6 +46,12 @@ def two_cpus() -> None:
 
         virtual = [tf.config.LogicalDeviceConfiguration()] * 2
         tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], virtual)
+
+
+def uncompiled() -> None:
+    """Run TensorFlow's steps as they are traced: XLA would take longer for a small recurrence than its steps do."""
+    if keras.backend.backend() == "tensorflow":
+        parallel.jit = lambda function: function
 
 
 def losses(settings: EventSettings, corpus: Corpus, *, alone: bool) -> tuple[list[float], Checkpoint]:
@@ -66,12 +73,15 @@ if __name__ == "__main__":
     corpus, folder = Corpus.from_bytes(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2])
     backend = keras.backend.backend()
     found = {}
-    for settings in (_GRU, _TRANSFORMER):
+    for settings in (_TRANSFORMER, _GRU):
+        if settings is _GRU:
+            uncompiled()
         one, model = losses(settings, corpus, alone=True)
         two, other_model = losses(settings, corpus, alone=False)
         apart = max(np.abs(model.weights[name] - array).max() for name, array in other_model.weights.items())
         found |= {f"{settings.family}_one": one, f"{settings.family}_two": two, f"{settings.family}_apart": apart}
-    (folder / f"{backend}.cadenza").write_bytes(model.to_bytes())
+        if settings is _TRANSFORMER:
+            (folder / f"{backend}.cadenza").write_bytes(model.to_bytes())
     for other in sys.argv[3:]:
         model = Checkpoint.from_bytes(Path(other).read_bytes())
         Composer(model).compose(
