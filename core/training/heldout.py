@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
@@ -79,11 +81,16 @@ class HeldOut:
 
 
 class Evaluator:
-    """Computes held-out figures of one network; compiled once."""
+    """Computes held-out figures of one network; compiled once.
+
+    Where the device's memory does not hold a whole group of pieces side by side, half as many are read at a time, and
+    so on down to one.
+    """
 
     def __init__(self, network: Network) -> None:
         self._network = network
         self._chunk = jit(self._chunk_nats)
+        self._rows = PIECES_AT_ONCE
 
     def evaluate(
         self,
@@ -101,7 +108,7 @@ class Evaluator:
             start: what an interrupted evaluation of the same streams handed to `between` last.
 
         Raises:
-            DeviceError: the device's memory is too small.
+            DeviceError: the device's memory does not hold one piece.
         """
         done = start or HeldOut()
         # Pieces of similar length side by side waste little on padding.
@@ -117,23 +124,28 @@ class Evaluator:
         return done
 
     def _read_within_memory(self, weights: Tree, cut: NDArray[np.int32], done: HeldOut) -> HeldOut:
-        try:
-            return self._read_chunk(weights, cut, done)
-        except out_of_memory_errors() as error:
-            if not is_out_of_memory(error):
-                raise
-        raise DeviceError(
-            f"The device's memory does not hold this network with {PIECES_AT_ONCE} held-out pieces side by side. What "
-            "was measured before is kept. Use a smaller network or context, or a worker with more memory."
-        )
+        while True:
+            try:
+                return self._read_chunk(weights, cut, done)
+            except out_of_memory_errors() as error:
+                if not is_out_of_memory(error):
+                    raise
+            # Here the error has been let go, which holds on to what the failed chunk took.
+            gc.collect()
+            if self._rows == 1:
+                raise DeviceError(
+                    "The device's memory does not hold this network with one held-out piece. What was measured before "
+                    "is kept. Use a smaller network or context, or a worker with more memory."
+                )
+            self._rows //= 2
 
     def _read_chunk(self, weights: Tree, cut: NDArray[np.int32], done: HeldOut) -> HeldOut:
         """Go on by one chunk; `cut` has one column more than the chunk, the last target."""
         state = to_device(self._network.initial_state(PIECES_AT_ONCE) if done.state is None else done.state)
         targets = np.where(countable(cut[:, 1:]), cut[:, 1:], PADDING)
-        sums, state = self._chunk(weights, np.where(cut[:, :-1] == PADDING, END, cut[:, :-1]), targets, state)
+        nats, state = self._read_rows(weights, np.where(cut[:, :-1] == PADDING, END, cut[:, :-1]), targets, state)
         return HeldOut(
-            done.nats + float(to_numpy(sums).astype(np.float64).sum()),
+            done.nats + nats,
             done.events + int((targets != PADDING).sum()),
             done.notes + int(((targets != PADDING) & (targets < NOTE_OFF)).sum()),
             done.ticks + _ticks(targets),
@@ -142,9 +154,30 @@ class Evaluator:
             state,
         )
 
+    def _read_rows(
+        self, weights: Tree, events: NDArray[np.int32], targets: NDArray[np.int32], state: Tree
+    ) -> tuple[float, Tree]:
+        """The sum of nats and the state after it, as many rows at a time as the memory is known to hold."""
+        nats, states = 0.0, []
+        for first in range(0, PIECES_AT_ONCE, self._rows):
+            rows = slice(first, first + self._rows)
+            before = state if self._rows == PIECES_AT_ONCE else _rows_of(state, rows)
+            sums, after = self._chunk(weights, events[rows], targets[rows], before)
+            nats += float(to_numpy(sums).astype(np.float64).sum())
+            states.append(after)
+        return nats, states[0] if len(states) == 1 else _joined(states)
+
     def _chunk_nats(self, weights: Tree, events: Tensor, targets: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         logits, state = self._network.sequence(weights, events, state)
         return ops.sum(event_nats(logits, targets), axis=1), state
+
+
+def _rows_of(state: Tree, rows: slice) -> Tree:
+    return keras.tree.map_structure(lambda values: values[rows], state)
+
+
+def _joined(states: list[Tree]) -> Tree:
+    return keras.tree.map_structure(lambda *parts: ops.concatenate(parts, axis=0), *states)
 
 
 def _ticks(targets: NDArray[np.int32]) -> int:

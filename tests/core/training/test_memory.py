@@ -11,14 +11,15 @@ from core.datasets.corpus import Corpus
 from core.encoding.performance import encode
 from core.errors import DeviceError, TrainingError
 from core.modeling import parallel
-from core.modeling.backend import is_out_of_memory
+from core.modeling.backend import is_out_of_memory, to_device
 from core.modeling.initial import initial_weights
 from core.modeling.network import build_network
 from core.modeling.parallel import OneDevice
 from core.training import run
+from core.training.event_settings import EventSettings
 from core.training.event_step import EventStep
 from core.training.heldout import Evaluator
-from core.training.settings import LstmSettings, TutorialSettings
+from core.training.settings import LstmSettings, TransformerSettings, TutorialSettings
 from core.training.tutorial_run import TutorialTraining
 from core.training.windows import EventWindows
 
@@ -162,8 +163,37 @@ def test_a_held_out_figure_that_does_not_fit_says_so(make_corpus: Callable[..., 
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
     evaluator._chunk = refuse
-    with pytest.raises(DeviceError, match=r"16 held-out pieces side by side.*worker with more memory"):
+    with pytest.raises(DeviceError, match=r"with one held-out piece\..*worker with more memory"):
         evaluator.evaluate({}, streams, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [LstmSettings(embedding=8, units=8), TransformerSettings(units=8, layers=1, heads=2, context=16)],
+    ids=lambda settings: settings.family,
+)
+def test_held_out_pieces_are_read_in_smaller_groups_where_memory_is_short(
+    settings: EventSettings, make_corpus: Callable[..., Corpus]
+) -> None:
+    weights = to_device(initial_weights(settings))
+    streams = [encode(piece) for piece in make_corpus(validation=5).pieces("validation")]
+    whole = Evaluator(build_network(settings)).evaluate(weights, streams, lambda _: None)
+
+    small = Evaluator(build_network(settings))
+    chunk, tried = small._chunk, list[int]()
+
+    def careful(weights: Any, events: Any, targets: Any, state: Any) -> Any:
+        tried.append(len(events))
+        if len(events) > 4:
+            raise _full()
+        return chunk(weights, events, targets, state)
+
+    small._chunk = careful
+    in_parts = small.evaluate(weights, streams, lambda _: None)
+    assert tried[:6] == [16, 8, 4, 4, 4, 4]
+    assert set(tried[2:]) == {4}
+    assert (in_parts.events, in_parts.notes, in_parts.ticks) == (whole.events, whole.notes, whole.ticks)
+    assert in_parts.nats == pytest.approx(whole.nats, rel=1e-6)
 
 
 def test_what_libraries_and_drivers_say_is_understood() -> None:
