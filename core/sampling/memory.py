@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DeviceError
-from core.modeling.backend import is_out_of_memory, out_of_memory_errors
+from core.modeling.device_memory import is_out_of_memory, out_of_memory_errors
 from core.sampling.blocks import ChunkLoop, Finished, run_blocks
 
 

@@ -7,15 +7,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from core.modeling.backend import (
-    Tensor,
-    Tree,
-    is_out_of_memory,
-    out_of_memory_errors,
-    to_numpy,
-    unless_memory_is_full,
-    value_and_gradients,
-)
+from core.modeling.backend import Tensor, Tree, to_numpy, value_and_gradients
+from core.modeling.device_memory import is_out_of_memory, out_of_memory_errors, unless_memory_is_full
 from core.modeling.following import window_state
 from core.modeling.network import Network
 from core.modeling.parallel import Devices, training_devices

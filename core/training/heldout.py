@@ -13,15 +13,8 @@ from numpy.typing import NDArray
 
 from core.encoding.performance import END, NOTE_OFF, STEPS_PER_SECOND, TIME_SHIFT, VELOCITY
 from core.errors import DeviceError
-from core.modeling.backend import (
-    Tensor,
-    Tree,
-    is_out_of_memory,
-    jit,
-    out_of_memory_errors,
-    to_device,
-    to_numpy,
-)
+from core.modeling.backend import Tensor, Tree, jit, to_device, to_numpy
+from core.modeling.device_memory import is_out_of_memory, out_of_memory_errors
 from core.modeling.network import Network
 from core.training.loss import event_nats
 from core.training.windows import PADDING, countable

@@ -6,7 +6,7 @@ import gc
 from collections.abc import Callable
 
 from core.errors import TrainingError
-from core.modeling.backend import is_out_of_memory, out_of_memory_errors
+from core.modeling.device_memory import is_out_of_memory, out_of_memory_errors
 
 _KEPT = "What was stored is kept."
 

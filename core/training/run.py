@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from core.datasets.corpus import Corpus
-from core.modeling.backend import make_deterministic, unless_memory_is_full
+from core.modeling.backend import make_deterministic
+from core.modeling.device_memory import unless_memory_is_full
 from core.training.events_run import EventTraining
 from core.training.hooks import (
     SilentHooks,

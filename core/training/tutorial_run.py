@@ -17,15 +17,14 @@ from core.modeling.backend import (
     Tensor,
     Tree,
     device_kind,
-    is_out_of_memory,
     jit,
-    out_of_memory_errors,
     scan,
     side_by_side,
     to_device,
     to_numpy,
     value_and_gradients,
 )
+from core.modeling.device_memory import is_out_of_memory, out_of_memory_errors
 from core.modeling.initial import initial_weights
 from core.modeling.tutorial import HEADS, SCALE, tutorial_forward
 from core.training.hooks import TrainingHooks, TrainingProgress, TrainingResult

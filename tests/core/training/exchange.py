@@ -17,16 +17,9 @@ from numpy.typing import NDArray
 from core.datasets.corpus import Corpus
 from core.encoding.performance import encode
 from core.modeling.attention import attend, window_mask
-from core.modeling.backend import (
-    is_out_of_memory,
-    jax_attention,
-    jit,
-    out_of_memory_errors,
-    scan,
-    to_device,
-    to_numpy,
-)
+from core.modeling.backend import jax_attention, jit, scan, to_device, to_numpy
 from core.modeling.checkpoints import Checkpoint
+from core.modeling.device_memory import is_out_of_memory, out_of_memory_errors
 from core.modeling.initial import initial_weights
 from core.modeling.network import build_network
 from core.modeling.parallel import OneDevice

@@ -11,7 +11,8 @@ from core.datasets.corpus import Corpus
 from core.encoding.performance import encode
 from core.errors import DeviceError, TrainingError
 from core.modeling import parallel
-from core.modeling.backend import is_out_of_memory, to_device
+from core.modeling.backend import to_device
+from core.modeling.device_memory import is_out_of_memory
 from core.modeling.initial import initial_weights
 from core.modeling.network import build_network
 from core.modeling.parallel import OneDevice
