@@ -65,10 +65,11 @@ def full_scans(database: Database, statement: str, parameters: Any) -> list[str]
     # The newest rows by their number need no index: the table itself has that order, and the limit ends the walk.
     newest = re.search(r"ORDER BY \w+\.id( DESC)?\s+LIMIT", statement) and " WHERE " not in statement
     # Open jobs come by their index and are sorted: they are few, and two states make no one order. So are the jobs that
-    # wait in one queue, since no index knows who looks, whose own jobs come first.
-    few = "job.state IN" in statement or "SEARCH job USING INDEX ix_job_waiting (queue=? AND state=?)" in steps
+    # wait in one queue, since no index knows who looks, whose own jobs come first. Which of the indexes that begin with
+    # the queue or the state SQLite takes for them is its choice, and not the same in every process.
+    few = "job.state IN" in statement or "job.queue = ? AND job.state = ?" in statement
     return [
-        step
+        f"{step} (of {'; '.join(steps)})"
         for step in steps
         if (re.fullmatch(rf"SCAN ({_LONG_TABLES})( AS \w+)?", step) and not newest)
         or ("TEMP B-TREE FOR ORDER BY" in step and not few)
