@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -124,7 +125,9 @@ def _create_engine(url: str) -> Engine:
         )
         _test_rested(engine)
         return engine
-    engine = create_engine(parsed, connect_args={"timeout": 30}, pool_size=10, max_overflow=90)
+    # Loaded with this file, and so before TensorFlow, which brings an SQLite of its own: whoever loads second gets the
+    # library of the first, and a process' plans and errors would depend on what it has imported.
+    engine = create_engine(parsed, module=sqlite3, connect_args={"timeout": 30}, pool_size=10, max_overflow=90)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

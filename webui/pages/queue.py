@@ -129,10 +129,13 @@ def _drain(*, draining: bool) -> ResponseReturnValue:
 
 
 def _waiting(session: Session, queue: Queue) -> WaitingJobs:
+    # Queue and state are the same in all rows: they stand in the order only because newer versions of SQLite would take
+    # another index without them, and read the jobs that wait in all queues.
+    order = (Job.queue.desc(), Job.state.desc(), Job.priority.desc())
     found = session.scalars(
         select(Job)
         .where(Job.queue == queue, Job.state == JobState.QUEUED)
-        .order_by(Job.priority.desc(), Job.owner != current_actor().name, Job.owner, Job.position, Job.id)
+        .order_by(*order, Job.owner != current_actor().name, Job.owner, Job.position, Job.id)
         .limit(_MOST_SHOWN + 1)
     ).all()
     shown = list(found[:_MOST_SHOWN])

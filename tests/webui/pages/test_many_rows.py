@@ -64,10 +64,8 @@ def full_scans(database: Database, statement: str, parameters: Any) -> list[str]
         steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
     # The newest rows by their number need no index: the table itself has that order, and the limit ends the walk.
     newest = re.search(r"ORDER BY \w+\.id( DESC)?\s+LIMIT", statement) and " WHERE " not in statement
-    # Open jobs come by their index and are sorted: they are few, and two states make no one order. So are the jobs that
-    # wait in one queue, since no index knows who looks, whose own jobs come first. Which of the indexes that begin with
-    # the queue or the state SQLite takes for them is its choice, and not the same in every process.
-    few = "job.state IN" in statement or "job.queue = ? AND job.state = ?" in statement
+    # Open jobs come by their index and are sorted: they are few, and two states make no one order.
+    few = "job.state IN" in statement
     return [
         f"{step} (of {'; '.join(steps)})"
         for step in steps
