@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -30,8 +29,6 @@ def _uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_both_libraries_give_the_same_logits(tmp_path: Path, make_corpus: Callable[..., Corpus]) -> None:
-    if importlib.util.find_spec("jax") is None:
-        pytest.skip("JAX is not installed here: this test ran without it")
     corpus = make_corpus(train=2, validation=1)
     (tmp_path / "corpus").write_bytes(corpus.to_bytes())
     models = {family: exchange.trained(family, corpus) for family in exchange.FAMILIES}
