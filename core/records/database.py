@@ -25,13 +25,21 @@ _REST_SECONDS = 1.0
 
 # A server, or the network to it, that is gone without a word is noticed within half a minute instead of hours. The
 # URL's own options come after these.
-_NOTICE_DEATH = {
+_NOTICE_SERVERS_DEATH = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
+
+# The server, for its part, must notice a client that is gone: until then it keeps the locks of its open transaction,
+# and every other process waits for them. Eleven seconds are less than the silence after which a unit goes to others;
+# a client that is there but stands still (a host that sleeps, a stopped process) has a minute.
+_NOTICE_CLIENTS_DEATH = """
+    SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;
+    SET tcp_user_timeout = 10000; SET idle_in_transaction_session_timeout = 60000;
+"""
 
 
 class Database:
@@ -119,10 +127,11 @@ def _create_engine(url: str) -> Engine:
             parsed = parsed.set(drivername="postgresql+psycopg")
         engine = create_engine(
             parsed,
-            connect_args={name: value for name, value in _NOTICE_DEATH.items() if name not in parsed.query},
+            connect_args={name: value for name, value in _NOTICE_SERVERS_DEATH.items() if name not in parsed.query},
             pool_size=10,
             max_overflow=40,
         )
+        event.listen(engine, "connect", _prepare_postgresql)
         _test_rested(engine)
         return engine
     # Loaded with this file, and so before TensorFlow, which brings an SQLite of its own: whoever loads second gets the
@@ -152,6 +161,11 @@ def _test_rested(engine: Engine) -> None:
 
     event.listen(engine, "checkin", remember)
     event.listen(engine, "checkout", test)
+
+
+def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    connection.execute(_NOTICE_CLIENTS_DEATH)
+    connection.commit()
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

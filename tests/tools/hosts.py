@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 _PATIENCE_SECONDS = 60.0
 
@@ -70,6 +71,17 @@ def hosts(count: int) -> Iterator[list[Host]]:
             subprocess.run(["ip", "netns", "del", host.namespace], capture_output=True, check=False)
             subprocess.run(["ip", "link", "del", host.cable], capture_output=True, check=False)
         subprocess.run(["ip", "link", "del", bridge], capture_output=True, check=False)
+
+
+@contextlib.contextmanager
+def hosts_or_skip(count: int) -> Iterator[list[Host]]:
+    """`hosts`, or a skipped test where they cannot be had: not allowed, not Linux, or without iproute2."""
+    with contextlib.ExitStack() as stack:
+        try:
+            made = stack.enter_context(hosts(count))
+        except (PermissionError, FileNotFoundError) as error:
+            pytest.skip(f"no network namespaces may be made here, so {count} hosts were not tried: {error}")
+        yield made
 
 
 def _ip(*words: str) -> None:

@@ -16,7 +16,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from core.models.workers import Worker, WorkerState
 from core.queue.enqueue import enqueue
 from core.records import schema
 from core.records.database import Database
-from tests.tools.hosts import Host, Postgres, hosts
+from tests.tools.hosts import Host, Postgres, hosts_or_skip
 
 pytestmark = pytest.mark.slow
 
@@ -40,20 +39,21 @@ _SKEWS = {1: "540", 2: "-420"}
 @pytest.fixture
 def network() -> Iterator[list[Host]]:
     """Three hosts."""
-    with ExitStack() as stack:
-        try:
-            made = stack.enter_context(hosts(3))
-        except (PermissionError, FileNotFoundError) as error:  # not allowed, not Linux, or without iproute2
-            pytest.skip(f"no network namespaces may be made here, so the three hosts were not tried: {error}")
+    with hosts_or_skip(3) as made:
         yield made
 
 
 class Parts:
-    """Starts programs on hosts, and ends them all."""
+    """Starts programs on hosts, and ends them all; closes what it opened also when a test fails."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._started: list[subprocess.Popen[bytes]] = []
+        self._opened: list[Database] = []
+
+    def open(self, url: str) -> Database:
+        self._opened.append(Database(url))
+        return self._opened[-1]
 
     def start(self, name: str, host: Host, *words: str, **environment: str) -> None:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("CADENZA_", "AWS_"))}
@@ -73,6 +73,8 @@ class Parts:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        for database in self._opened:
+            database.dispose()
 
 
 def until(condition: Callable[[], Any], seconds: float = 90.0) -> Any:
@@ -86,7 +88,7 @@ def until(condition: Callable[[], Any], seconds: float = 90.0) -> Any:
 def test_a_worker_is_cut_off_and_comes_back(network: list[Host], tmp_path: Path) -> None:
     main, *others = network
     with Postgres(main.address, 5432, host=main) as postgres, Parts(tmp_path) as parts:
-        database = Database(postgres.local_url)
+        database = parts.open(postgres.local_url)
         schema.upgrade(database)
         bucket = f"cadenza-{secrets.token_hex(4)}"
         _start_everything(parts, main, others, tmp_path, bucket)
@@ -113,7 +115,6 @@ def test_a_worker_is_cut_off_and_comes_back(network: list[Host], tmp_path: Path)
             'cadenza_unit_failures_total{kind="import",outcome="lost"',
         ):
             until(lambda figure=figure: figure in _ask(main, "http://127.0.0.1:8420/metrics"))
-        database.dispose()
 
 
 def _check_the_end(database: Database, job_id: int, tmp_path: Path) -> None:
