@@ -14,6 +14,7 @@ from core.music.notes import Notes
 _CHORD_SECONDS = 0.03
 # Edges in seconds, about a third of an octave apart around the values that music uses.
 _TIME_EDGES = np.array([0.03, 0.06, 0.09, 0.125, 0.18, 0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0])
+_TIME_CLASSES = len(_TIME_EDGES) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,15 @@ FEATURES: dict[str, Feature] = {
         Feature("pitch_class_transitions", "Pitch-class transitions", "Which pitch class follows which.", vector=True),
         Feature("inter_onset_histogram", "Inter-onset histogram", "Which times lie between onsets.", vector=True),
         Feature("note_length_histogram", "Note-length histogram", "Which lengths notes have.", vector=True),
+        Feature("note_length_transitions", "Note-length transitions", "Which length follows which.", vector=True),
     )
 }
-"""Those of Yang and Lerch 2020 that need no bars, and MusPy's on its stated grid; in the order of tables."""
+"""Those of L.-C. Yang and A. Lerch, "On the evaluation of generative models in music", Neural Computing and
+Applications 32, 2020, that need no bars, and MusPy's on its stated grid; in the order of tables.
+
+Theirs for each bar (pitches, pitch classes and notes in a bar) are left out. Where they count lengths in parts of a
+bar, these are seconds in 14 classes; their note count is a rate, since takes are asked for a number of notes.
+"""
 
 
 def features_of(notes: Notes) -> dict[str, NDArray[np.float64]]:
@@ -79,11 +86,13 @@ def features_of(notes: Notes) -> dict[str, NDArray[np.float64]]:
         mean_velocity=_mean(notes.velocity),
     )
     classes = notes.pitch.astype(np.int64) % 12
+    lengths = np.searchsorted(_TIME_EDGES, notes.duration_seconds, side="right")
     vectors = {
         "pitch_class_histogram": np.bincount(classes, minlength=12),
-        "pitch_class_transitions": np.bincount(classes[:-1] * 12 + classes[1:], minlength=144),
-        "inter_onset_histogram": _histogram(gaps),
-        "note_length_histogram": _histogram(notes.duration_seconds),
+        "pitch_class_transitions": _transitions(classes, 12),
+        "inter_onset_histogram": np.bincount(np.searchsorted(_TIME_EDGES, gaps, side="right"), minlength=_TIME_CLASSES),
+        "note_length_histogram": np.bincount(lengths, minlength=_TIME_CLASSES),
+        "note_length_transitions": _transitions(lengths, _TIME_CLASSES),
     }
     shares = {name: counts / counts.sum() if counts.sum() else counts * np.nan for name, counts in vectors.items()}
     return {name: np.atleast_1d(np.asarray(shares.get(name, numbers.get(name)), np.float64)) for name in FEATURES}
@@ -100,8 +109,9 @@ def _separate_onsets(onset: NDArray[np.float64]) -> NDArray[np.float64]:
     return onset[np.concatenate(([True], np.diff(onset) > _CHORD_SECONDS))] if len(onset) else onset
 
 
-def _histogram(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.bincount(np.searchsorted(_TIME_EDGES, seconds, side="right"), minlength=len(_TIME_EDGES) + 1)
+def _transitions(classes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """How often each class follows each, int64 `[size * size]`; the class before chooses the row."""
+    return np.bincount(classes[:-1] * size + classes[1:], minlength=size * size)
 
 
 def _mean(values: NDArray[np.generic]) -> float:

@@ -21,9 +21,10 @@ from core.evaluation.overlap import overlap
 from core.evaluation.unrelated import EXCERPT_NOTES, Unrelated
 from core.music.notes import Notes
 
-VERSION = 2
-"""1 counted as hanging only notes of 15 s or more, which takes that are limited to 8 s cannot have, and flagged takes
-of any length from the excerpts' 99th percentile on, which of few excerpts lies below the longest."""
+VERSION = 3
+"""2 had no transitions between note lengths. 1 counted as hanging only notes of 15 s or more, which takes that are
+limited to 8 s cannot have, and flagged takes of any length from the excerpts' 99th percentile on, which of few excerpts
+lies below the longest."""
 SETS = ("takes", "real", "random")
 """What is held against the reference: the takes, real music beside them, random notes."""
 _FEWEST_EXCERPTS = 32
@@ -79,12 +80,12 @@ def music_results(
 
 
 def originality_results(shared: Sequence[int], notes: Sequence[int], unrelated: Unrelated) -> dict[str, Any]:
-    """How much the takes share with training pieces, beside what unrelated held-out pieces share with them.
+    """How much the takes share with training pieces, beside what unrelated real pieces share with them.
 
     Args:
         shared: notes of each take's longest shared passage.
         notes: of each take in all.
-        unrelated: the same of held-out excerpts.
+        unrelated: the same of excerpts of real pieces.
 
     Returns:
         What `Unrelated.as_json` gives, with `threshold` for takes of the usual length, `take_notes` (their median), and
