@@ -102,6 +102,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
             for which in ("real", "random")
         },
         "real_excerpts": len(lengths["real"]),
+        "real_of_training": found.originality["of_training"],
         "real_flagged": _share(lengths["real"], threshold),
         "real_longest": _median(lengths["real"]),
     }

@@ -56,12 +56,14 @@ def to_markdown(table: Mapping[str, Any]) -> str:
 
 def _copies(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows or "real_excerpts" not in rows[0]:
-        return "A take is flagged as a copy from a length that excerpts of unrelated held-out pieces seldom share."
+        return "A take is flagged as a copy from a length that excerpts of unrelated real pieces seldom share."
     row = rows[0]
     reached = round(row["real_flagged"] * row["real_excerpts"])
+    beside = row.get("real_of_training", 0)
+    others = f" ({beside} of them training pieces', each held against all others)" if beside else ""
     return (
         f"A take is flagged as a copy from {row['threshold']} shared notes on, which {reached or 'none'} of "
-        f"{row['real_excerpts']} excerpts of unrelated held-out pieces {'reach' if reached > 1 else 'reaches'}."
+        f"{row['real_excerpts']} excerpts of unrelated real pieces{others} {'reach' if reached > 1 else 'reaches'}."
     )
 
 
@@ -94,7 +96,7 @@ def _beside(row: Mapping[str, Any] | None) -> list[str]:
     real, random = row["beside"]["real"], row["beside"]["random"]
     shared = (f"{row['real_flagged']:.1%}", f"{row['real_longest']:.0f} notes")
     return [
-        _cells("held-out real pieces", *[""] * 6, f"{real['overlap']:.3f}", f"{real['defects']:.0f}", *shared),
+        _cells("real pieces", *[""] * 6, f"{real['overlap']:.3f}", f"{real['defects']:.0f}", *shared),
         _cells("random notes", *[""] * 6, f"{random['overlap']:.3f}", f"{random['defects']:.0f}", "", ""),
     ]
 

@@ -60,7 +60,7 @@ def measure(checkpoint: Checkpoint, corpus: Corpus, takes: int, split: Split = "
     return Measured(
         likelihood,
         music_results(composed, held_out, _TAKE.longest_note),
-        originality_results(shared, notes, unrelated_passages(held_out, index)),
+        originality_results(shared, notes, unrelated_passages(held_out, index, dict(enumerate(train)))),
         notes_per_second,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,17 +25,19 @@ _SHARE_OF_RELATED = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Unrelated:
-    """Longest shared passages of held-out excerpts with the training pieces, in notes.
+    """Longest shared passages of excerpts of real pieces with the (other) training pieces, in notes.
 
     Attributes:
         lengths: one for each excerpt of up to 200 notes of an unrelated piece, ascending.
         related: held-out pieces of which an excerpt shares more than half with a training piece: the same music.
         pieces: held-out pieces in all.
+        of_training: so many of the lengths are of training pieces, each held against all others.
     """
 
     lengths: tuple[int, ...]
     related: int
     pieces: int
+    of_training: int = 0
 
     def threshold(self, take_notes: int = EXCERPT_NOTES) -> int:
         """A take of so many notes that shares so many, or more, is flagged: unrelated real music seldom does.
@@ -73,43 +75,68 @@ class Unrelated:
             "lengths": list(self.lengths),
             "related": self.related,
             "pieces": self.pieces,
+            "of_training": self.of_training,
             "threshold": self.threshold(),
         }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Unrelated:
         """Read back what `as_json` gave."""
-        return cls(tuple(values["lengths"]), int(values["related"]), int(values["pieces"]))
+        numbers = (int(values[name]) for name in ("related", "pieces", "of_training"))
+        return cls(tuple(values["lengths"]), *numbers)
 
 
 def unrelated_passages(
-    pieces: Sequence[Notes], index: PassageIndex, between: Callable[[int, int], None] = lambda _done, _total: None
+    held_out: Sequence[Notes],
+    index: PassageIndex,
+    training: Mapping[int, Notes] | None = None,
+    between: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Unrelated:
-    """Look up excerpts of held-out pieces, up to 200, in the index of the training pieces.
+    """Look up excerpts of real pieces, up to 200, in the index of the training pieces.
+
+    Where the held-out pieces give fewer, training pieces give the rest, each held against all others: a threshold that
+    stands on a few dozen excerpts is one more than the longest of them, whatever that happened to be.
 
     Args:
-        pieces: held out.
+        held_out: pieces that are not in the index.
         index: of the training pieces.
+        training: the indexed pieces by their number; without them the held-out ones have to do.
         between: called with excerpts done and excerpts in all; may raise to interrupt.
     """
-    usable = [piece for piece in pieces if len(piece)]
-    each = max(1, min(_MOST_EXCERPTS // max(1, len(usable)), _LARGEST_EXCERPTS_PER_PIECE))
-    chosen = usable[:: max(1, -(-len(usable) // _MOST_EXCERPTS))]
-    lengths: list[int] = []
-    related = done = 0
-    for piece in chosen:
-        count = max(1, min(each, len(piece) // EXCERPT_NOTES))
-        firsts = [number * max(0, len(piece) - EXCERPT_NOTES) // max(1, count - 1) for number in range(count)]
-        found = []
-        for first in firsts:
-            between(done, len(chosen) * each)
-            cut = excerpt(piece, first, EXCERPT_NOTES)
-            shared = longest_shared(cut, index)
-            found.append((shared.notes if shared else 0, len(cut)))
+    chosen = _excerpts(dict(enumerate(held_out)), _MOST_EXCERPTS)
+    others = _excerpts(training or {}, _MOST_EXCERPTS - sum(map(len, chosen.values())))
+    total = sum(len(cuts) for cuts in [*chosen.values(), *others.values()])
+    done = 0
+
+    def lengths_of(cuts: list[Notes], leave_out: int) -> list[int]:
+        """Empty where they are of the same music as an indexed piece."""
+        nonlocal done
+        lengths = []
+        for cut in cuts:
+            between(done, total)
+            shared = longest_shared(cut, index, leave_out)
+            lengths.append(shared.notes if shared else 0)
             done += 1
-        # A piece that is in the training set in another key, or under another name, says nothing of unrelated ones.
-        if any(notes > _SHARE_OF_RELATED * length for notes, length in found):
-            related += 1
-        else:
-            lengths.extend(notes for notes, _ in found)
-    return Unrelated(tuple(sorted(lengths)), related, len(chosen))
+        # A piece that is there in another key, or under another name, says nothing of unrelated ones.
+        related = any(length > _SHARE_OF_RELATED * len(cut) for length, cut in zip(lengths, cuts, strict=True))
+        return [] if related else lengths
+
+    found = [lengths_of(cuts, -1) for cuts in chosen.values()]
+    beside = [length for number, cuts in others.items() for length in lengths_of(cuts, number)]
+    lengths = sorted([length for each in found for length in each] + beside)
+    return Unrelated(tuple(lengths), sum(not each for each in found), len(found), len(beside))
+
+
+def _excerpts(pieces: Mapping[int, Notes], wanted: int) -> dict[int, list[Notes]]:
+    """Up to `wanted` excerpts, of as many pieces as possible, spread over each piece that gives several."""
+    usable = {number: piece for number, piece in pieces.items() if len(piece)}
+    if not usable or wanted < 1:
+        return {}
+    each = max(1, min(wanted // len(usable), _LARGEST_EXCERPTS_PER_PIECE))
+    chosen = list(usable.items())[:: -(-len(usable) // wanted)]
+    cuts = {}
+    for number, piece in chosen:
+        count = max(1, min(each, len(piece) // EXCERPT_NOTES))
+        firsts = [place * max(0, len(piece) - EXCERPT_NOTES) // max(1, count - 1) for place in range(count)]
+        cuts[number] = [excerpt(piece, first, EXCERPT_NOTES) for first in firsts]
+    return cuts

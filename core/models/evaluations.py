@@ -76,6 +76,7 @@ class SharedPassage(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     take: Mapped[Take] = relationship()
+    dataset: Mapped[Dataset] = relationship()
     piece: Mapped[Piece | None] = relationship()
 
     __table_args__ = (

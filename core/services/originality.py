@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session, joinedload
 
 from core.artifacts import ArtifactStore
@@ -15,7 +15,7 @@ from core.errors import ConflictError, StorageError
 from core.evaluation.originality import VERSION, longest_shared
 from core.evaluation.passages import PassageIndex
 from core.evaluation.unrelated import Unrelated, unrelated_passages
-from core.models.datasets import Dataset, Piece
+from core.models.datasets import Dataset
 from core.models.evaluations import SharedPassage
 from core.models.generations import Generation, Take
 from core.models.jobs import Job, JobKind, JobState, Queue
@@ -67,9 +67,14 @@ def open_originality(
     notes = corpus()
     train = [number for number, split in enumerate(notes.splits) if split == 0]
     told("indexing the training pieces", 0, len(train))
-    index = PassageIndex.build([notes.piece(number) for number in train], train)
-    held_out = [piece for piece in notes.pieces("validation") if len(piece)]
-    unrelated = unrelated_passages(held_out, index, lambda done, total: told("comparing held-out pieces", done, total))
+    pieces = {number: notes.piece(number) for number in train}
+    index = PassageIndex.build(list(pieces.values()), train)
+    unrelated = unrelated_passages(
+        list(notes.pieces("validation")),
+        index,
+        pieces,
+        lambda done, total: told("comparing unrelated pieces", done, total),
+    )
     store.write(index_key, index.to_bytes())
     store.write(words_key, json.dumps(unrelated.as_json()).encode())
     return Originality(index, unrelated)
@@ -108,15 +113,39 @@ def passage_of(
     return row
 
 
+def store_passages(session: Session, rows: Sequence[SharedPassage]) -> None:
+    """Keep what was found of takes, in place of what was known of them and these datasets; deleted takes fall out.
+
+    The takes are locked, in the order of their numbers: of two evaluations that search the same takes the second waits,
+    and replaces what the first has stored.
+    """
+    wanted = select(Take.id).where(Take.id.in_([row.take_id for row in rows]))
+    alive = set(session.scalars(wanted.order_by(Take.id).with_for_update()))
+    session.execute(
+        delete(SharedPassage).where(
+            SharedPassage.take_id.in_(alive), SharedPassage.dataset_id.in_({row.dataset_id for row in rows})
+        )
+    )
+    session.add_all([row for row in rows if row.take_id in alive])
+    announce(session, *(f"take:{number}" for number in sorted(alive)))
+
+
 def passages_of(session: Session, take_id: int) -> list[SharedPassage]:
-    """What is known of a take, the longest passage first, each with its piece."""
+    """What is known of a take: flagged passages first, then the longest, each with its piece and dataset."""
     statement = (
         select(SharedPassage)
         .where(SharedPassage.take_id == take_id)
-        .options(joinedload(SharedPassage.piece).joinedload(Piece.dataset))
+        .options(joinedload(SharedPassage.piece), joinedload(SharedPassage.dataset))
     )
     # One for each dataset that the take was held against: few, so they need no index for their order.
-    return sorted(session.scalars(statement), key=lambda passage: (-passage.notes, passage.dataset_id))
+    return sorted(
+        session.scalars(statement), key=lambda passage: (not passage.flagged, -passage.notes, passage.dataset_id)
+    )
+
+
+def is_current(passage: SharedPassage) -> bool:
+    """Whether the passage was searched as it would be today; an older one may have missed a longer one."""
+    return passage.version == VERSION
 
 
 def request_originality(session: Session, take_id: int, owner: str = "local") -> Job | None:
@@ -135,7 +164,7 @@ def request_originality(session: Session, take_id: int, owner: str = "local") ->
             "The training pieces of this take's model are not here: it was trained elsewhere, or its dataset was "
             "deleted. Evaluate the model on a dataset to hold its takes against that one."
         )
-    if any(row.dataset_id == dataset.id and row.version == VERSION for row in passages_of(session, take_id)):
+    if any(row.dataset_id == dataset.id and is_current(row) for row in passages_of(session, take_id)):
         return None
     under_way = select(Job).where(
         Job.state.in_([JobState.QUEUED, JobState.RUNNING]),

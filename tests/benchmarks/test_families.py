@@ -37,10 +37,10 @@ def test_the_families_have_a_table_of_their_own_that_stays_when_something_else_i
         "| `gru` | 372,486 | 20,500 events/s | 21,000 notes/s | 1.234 | 2.500 | 20.000 | 0.800 | 4 | 12.5% | 12 notes |"
     ) in page
     assert "| `tutorial` | 372,486 | 20,500 notes/s | 21,000 notes/s |  |  |  | 0.800 |" in page
-    assert "| held-out real pieces |  |  |  |  |  |  | 0.900 | 0 | 1.0% | 11 notes |" in page
+    assert "| real pieces |  |  |  |  |  |  | 0.900 | 0 | 1.0% | 11 notes |" in page
     assert "the families" not in page.partition("## Not measured")[2].partition("##")[0]
     assert "120 s on the chorales" in page
-    assert "from 20 shared notes on, which 1 of 100 excerpts of unrelated held-out pieces reaches" in page
+    assert "from 20 shared notes on, which 1 of 100 excerpts of unrelated real pieces reaches" in page
     assert "Of hanging notes only those of 15 s" in page
     _add(results, "bench_families", {**table, "version": 2}, 0.0)
     assert "Of hanging notes" not in _page(results)

@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 
 from core.artifacts import ArtifactStore
 from core.datasets.corpus import Corpus, Split
+from core.evaluation.originality import VERSION
 from core.evaluation.results import music_results, originality_results
 from core.evaluation.unrelated import Unrelated
 from core.modeling.checkpoints import Checkpoint
@@ -195,7 +196,7 @@ class WebContent:
                         piece_end_seconds=7.0,
                         transposition=-2,
                         tempo=1.1,
-                        version=1,
+                        version=VERSION,
                         **own,
                     )
                 )

@@ -136,7 +136,8 @@ def test_a_job_that_kills_its_worker_fails_at_last_and_blocks_nobody(database, s
     assert job_of(poison).state is JobState.FAILED
     assert "3 times in a row" in job_of(poison).error
     with database.reading() as session:
-        assert session.query(JobLog).where(JobLog.job_id == poison.id).count() == 2
+        told = [(row.at, row.message) for row in session.query(JobLog).where(JobLog.job_id == poison.id)]
+    assert [message for _, message in told] == ["The worker 'w' was lost; the work goes back to the queue."] * 2, told
 
 
 def test_sigterm_gives_the_unit_back_without_a_strike(database, start, submit, until, lines, job_of):

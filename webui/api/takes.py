@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from apiflask.schemas import FileSchema
 from flask import Response
+from sqlalchemy.orm import Session
 
 from core.errors import NotFoundError
-from core.models.evaluations import SharedPassage
 from core.models.jobs import Job
 from core.operations.retention import note_downloads
 from core.services import generations as generations_service
 from core.services import repeating
 from core.services import takes as service
-from core.services.originality import passages_of, request_originality
+from core.services.originality import dataset_behind, passages_of, request_originality
 from webui.access import names_others
 from webui.api.answers import MIDI, bytes_answer, location, stored_answer, tell_workers
 from webui.api.blueprint import api
@@ -127,8 +127,7 @@ def get_take_audio(take_id: int, query_data: AudioQuery) -> Response:
 def get_take_originality(take_id: int) -> OriginalityOutput:
     """Show the longest passage that a take shares with a training piece, where that was searched."""
     with current_services().database.reading() as session:
-        service.get_take(session, take_id)
-        return _originality(passages_of(session, take_id), None)
+        return _originality(session, take_id, None)
 
 
 @api.post("/takes/<number:take_id>/originality")
@@ -139,7 +138,7 @@ def search_take(take_id: int) -> tuple[OriginalityOutput, int]:
     """Search the training pieces for the longest passage that a take shares with one, unless that is known."""
     with current_services().database.transaction() as session:
         job = request_originality(session, take_id, current_actor().name)
-        answer = _originality(passages_of(session, take_id), job)
+        answer = _originality(session, take_id, job)
     tell_workers(job)
     return answer, 202 if job else 200
 
@@ -193,10 +192,12 @@ def repeat_take(take_id: int) -> Created:
     return _created(answer, job)
 
 
-def _originality(passages: list[SharedPassage], job: Job | None) -> OriginalityOutput:
+def _originality(session: Session, take_id: int, job: Job | None) -> OriginalityOutput:
+    behind = dataset_behind(session, service.get_take(session, take_id).generation)
+    passages = passages_of(session, take_id)
     return OriginalityOutput(
         ready=bool(passages) and job is None,
-        items=[PassageOutput.of(passage) for passage in passages],
+        items=[PassageOutput.of(passage, behind) for passage in passages],
         job=JobOutput.of(job) if job else None,
     )
 

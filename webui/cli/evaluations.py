@@ -121,6 +121,8 @@ def compare(
 
 def lines_of(results: dict[str, Any]) -> list[str]:
     """What an evaluation found, in a few lines."""
+    from core.evaluation.rules import threshold_rule  # loads numpy, which the command line starts without
+
     likelihood, music, originality = (results.get(name, {}) for name in ("likelihood", "music", "originality"))
     lines = []
     if likelihood.get("kind") == "events":
@@ -135,12 +137,8 @@ def lines_of(results: dict[str, Any]) -> list[str]:
     if music:
         lines.append(f"takes with defects per 1,000: {music['defects']['takes'].get('any', 0):.0f}")
     if originality:
-        lines.append(
-            f"takes that share {originality['threshold']} notes or more with a training piece: "
-            f"{originality['flagged']} of {len(originality['takes'])} (of unrelated real excerpts "
-            f"{sum(notes >= originality['threshold'] for notes in originality['lengths'])} of "
-            f"{len(originality['lengths'])})"
-        )
+        flagged = f"{originality['flagged']} of {len(originality['takes'])}"
+        lines.append(f"takes flagged as copies: {flagged}. {threshold_rule(originality)}")
     return lines
 
 

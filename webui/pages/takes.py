@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 
+from core.evaluation.rules import take_threshold_rule
 from core.fields import PersonSettings, setting
 from core.models.jobs import JobState
 from core.music.names import program_name
@@ -13,7 +14,13 @@ from core.operations.retention import note_downloads
 from core.sampling.settings import LONGEST_NOTES
 from core.services import takes as service
 from core.services.jobs import get_job
-from core.services.originality import dataset_behind, passages_of, request_originality, stored_unrelated
+from core.services.originality import (
+    dataset_behind,
+    is_current,
+    passages_of,
+    request_originality,
+    stored_unrelated,
+)
 from core.services.repeating import branch_take, more_like, repeat_take
 from webui.access import names_others
 from webui.context import current_services
@@ -44,8 +51,8 @@ def show(take_id: int) -> Response:
     with services.database.reading() as session:
         take = service.get_take(session, take_id)
         before, after = service.neighbours(session, take)
-        passages = passages_of(session, take_id)
-        piece = passages[0].piece if passages else None
+        passages, behind = passages_of(session, take_id), dataset_behind(session, take.generation)
+        own = [passage for passage in passages if behind is not None and passage.dataset_id == behind.id]
         program = int(take.generation.settings.get("program", 0))
         return page(
             "takes/show.html",
@@ -56,8 +63,13 @@ def show(take_id: int) -> Response:
             program=program,
             instrument=program_name(program),
             passages=passages,
-            unrelated=stored_unrelated(services.store, piece.dataset) if piece is not None else None,
-            may_search=dataset_behind(session, take.generation) is not None,
+            behind=behind,
+            own_passages=own,
+            searched=any(is_current(passage) for passage in own),
+            is_current=is_current,
+            rule=lambda passage: take_threshold_rule(
+                passage.threshold, stored_unrelated(services.store, passage.dataset)
+            ),
         )
 
 

@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from typing import Any
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import exists, select
 from sqlalchemy.orm.attributes import flag_modified
 
 from core.datasets.corpus import Corpus
@@ -23,7 +23,7 @@ from core.records.database import announce
 from core.services.comparability import chose_checkpoint
 from core.services.evaluations import get_evaluation, trained_on
 from core.services.models import stored_checkpoint
-from core.services.originality import Originality, open_originality, passage_of
+from core.services.originality import Originality, open_originality, passage_of, store_passages
 from core.services.takes import get_take, take_notes
 from worker.unit_context import Interrupt, UnitContext, UnitInterrupted
 
@@ -247,12 +247,5 @@ def _piece_ids(context: UnitContext, dataset_id: int) -> dict[int, int]:
 
 def _store_passages(context: UnitContext, rows: list[SharedPassage]) -> None:
     with context.transaction() as session:
-        alive = set(session.scalars(select(Take.id).where(Take.id.in_([row.take_id for row in rows]))))
-        session.execute(
-            delete(SharedPassage).where(
-                SharedPassage.take_id.in_(alive), SharedPassage.dataset_id.in_({row.dataset_id for row in rows})
-            )
-        )
-        session.add_all([row for row in rows if row.take_id in alive])
+        store_passages(session, rows)
         context.mark_progressed(session)
-        announce(session, *(f"take:{number}" for number in alive))

@@ -10,9 +10,11 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from core.evaluation.originality import VERSION
+from core.evaluation.results import VERSION as RESULTS_VERSION
 from core.evaluation.unrelated import Unrelated
 from core.models.datasets import Dataset
-from core.models.evaluations import Evaluation
+from core.models.evaluations import Evaluation, SharedPassage
 from core.models.jobs import JobState
 from core.models.trainings import Training, TrainingPoint
 from core.services.originality import index_keys
@@ -141,7 +143,7 @@ def test_evaluations_that_were_not_measured_alike_are_compared_with_a_note(
     page = client.get(address).text
     assert "not measured alike" in page
     assert "Takes: 8 of Small, 64 of Other." in page
-    assert "version: 2 of Small, 1 of Other." in page
+    assert f"version: {RESULTS_VERSION} of Small, 1 of Other." in page
 
 
 def test_pages_say_where_validation_pieces_chose_the_checkpoint(
@@ -217,12 +219,69 @@ def test_a_flagged_take_shows_both_passages_and_one_that_is_not_known_can_be_sea
     answer = client.post(f"/takes/{everything.takes[2]}/search", headers={"Accept": "application/json"})
     assert answer.status_code == 200
     assert "being searched" in answer.json["message"]
-    assert "A take of its length is flagged from 25 on.</p>" in copied
+    assert "A take of its length is flagged from 25 shared notes on.</p>" in copied
     with content.database.reading() as session:
         words_key = index_keys(session.get_one(Dataset, everything.dataset).corpus_key)[1]
     content.store.write(words_key, json.dumps(Unrelated((9, 12, 25, 30), 0, 4).as_json()).encode())
     known = client.get(f"/takes/{everything.takes[0]}").text
-    assert "flagged from 25 on: 2 of 4 excerpts of unrelated real pieces share as many." in known
+    # The excerpts have 200 notes and are counted by the threshold for 200, whatever the take's own.
+    assert "none of 4 excerpts of unrelated real pieces (4 held out) shares 31 or more in 200 notes" in known
+
+
+def test_a_take_held_against_other_music_than_its_model_s_is_not_called_original(
+    client: FlaskClient, content: WebContent
+) -> None:
+    own, other, model = content.dataset("Own music"), content.dataset("Other music"), content.model()
+    content.training(own, model)
+    generation = content.generation(model)
+    content.evaluation(model, other, generation)
+    first, second = content.take_ids(generation)[:2]
+    page = " ".join(client.get(f"/takes/{second}").text.split())
+    assert "with the training pieces of Other music, on which the model was not trained." in page
+    assert "No copy" not in page
+    assert "Whether it copies a piece of Own music, on which the model was trained, has not been looked up" in page
+    assert "Search for copies" in page
+    flagged = " ".join(client.get(f"/takes/{first}").text.split())
+    assert "The piece is of Other music, on which the model was not trained." in flagged
+    assert "Copies" in flagged
+    with content.database.transaction() as session:
+        stored = session.get_one(SharedPassage, (first, other))
+        session.add(
+            SharedPassage(take_id=first, dataset_id=own, notes=60, threshold=99, flagged=False, version=VERSION)
+        )
+        session.add(
+            SharedPassage(take_id=second, dataset_id=own, notes=0, threshold=25, flagged=False, version=VERSION - 1)
+        )
+    items = client.get(f"/api/v1/takes/{first}/originality").json["items"]
+    assert [(item["dataset_name"], item["flagged"], item["trained_on"], item["current"]) for item in items] == [
+        ("Other music", stored.flagged, False, True),
+        ("Own music", False, True, True),
+    ]
+    both = client.get(f"/takes/{first}").text
+    assert both.index("Other music") < both.index("Own music, on which the model was trained")
+    assert "No copy" not in both
+    older = client.get(f"/takes/{second}").text
+    assert "Search again" in older
+    assert "No copy" not in older
+    strange = content.generation(content.model("Uploaded", seed=1))
+    content.evaluation(content.model("Uploaded", seed=1), other, strange)
+    unknown = " ".join(client.get(f"/takes/{content.take_ids(strange)[1]}").text.split())
+    assert "Other music (what the model was trained on is not known here)" in unknown
+    assert "No copy" not in unknown
+    answer = client.get(f"/api/v1/takes/{content.take_ids(strange)[1]}/originality").json
+    assert answer["items"][0]["trained_on"] is None
+
+
+def test_a_take_held_against_its_model_s_music_is_called_original_where_it_is(
+    client: FlaskClient, content: WebContent
+) -> None:
+    dataset, model = content.dataset(), content.model()
+    content.training(dataset, model)
+    generation = content.generation(model)
+    content.evaluation(model, dataset, generation)
+    page = client.get(f"/takes/{content.take_ids(generation)[1]}").text
+    assert "No copy" in page
+    assert "Search" not in page.partition('id="originality"')[2].partition("</section>")[0]
 
 
 def test_a_passage_begins_at_0_and_has_only_its_own_notes(client: FlaskClient, everything: Any) -> None:

@@ -8,9 +8,11 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator
 
 from core.fields import setting
+from core.models.datasets import Dataset
 from core.models.evaluations import Evaluation, SharedPassage
 from core.models.trainings import Model, TrainingPoint
 from core.services.comparing import Compared, Comparison
+from core.services.originality import is_current
 from webui.api.schemas.common import ApiInput, ApiOutput, Listing, Moment, PageQuery
 from webui.api.schemas.jobs import JobOutput
 from webui.row_numbers import LARGEST_NUMBER
@@ -182,6 +184,11 @@ class PassageOutput(ApiOutput):
     """The longest passage that a take shares with a training piece of one dataset."""
 
     dataset_id: int
+    dataset_name: str
+    trained_on: bool | None = Field(
+        description="Whether the take's model was trained on this dataset; null where nobody here knows."
+    )
+    current: bool = Field(description="Whether it was searched as it would be today; else ask for it again.")
     piece_id: int | None
     piece_title: str
     notes: int = Field(description="Notes that agree; 0 where not even nine do.")
@@ -195,10 +202,15 @@ class PassageOutput(ApiOutput):
     tempo: float = Field(description="How many times as slow the take is.")
 
     @classmethod
-    def of(cls, passage: SharedPassage) -> Self:
-        """A passage as the API shows it."""
-        own = {name: getattr(passage, name) for name in cls.model_fields if name != "piece_title"}
-        return cls(**own, piece_title=passage.piece.title if passage.piece else "")
+    def of(cls, passage: SharedPassage, behind: Dataset | None) -> Self:
+        """A passage as the API shows it; `behind` is what the take's model was trained on, if that is known."""
+        told: dict[str, Any] = {
+            "dataset_name": passage.dataset.name,
+            "trained_on": passage.dataset_id == behind.id if behind else None,
+            "current": is_current(passage),
+            "piece_title": passage.piece.title if passage.piece else "",
+        }
+        return cls(**{name: getattr(passage, name) for name in cls.model_fields if name not in told}, **told)
 
 
 class OriginalityOutput(ApiOutput):
