@@ -12,14 +12,12 @@ from sqlalchemy.orm import Session, joinedload
 from core.errors import InputError
 from core.models.datasets import Dataset
 from core.models.evaluations import Evaluation
-from core.models.trainings import Model, Training, TrainingPoint
+from core.models.trainings import Model, Training
 from core.services.comparability import chose_checkpoint, differences
 
 MOST_COMPARED = 8
 _LARGEST_NUMBER = 2**31 - 1
 _SPLITS = ("validation", "test")
-# Beyond this, a curve's points lie closer than the screen's.
-_MOST_POINTS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,22 +105,6 @@ def compare_models(
     return Comparison(rows, chosen, datasets, differences(measured), chosen_by)
 
 
-def loss_curves(session: Session, rows: Sequence[Compared]) -> dict[int, list[TrainingPoint]]:
-    """The points of the trainings behind compared models that have a held-out figure per event, by the model.
-
-    Of very many every so manyth and the last: at most some 2,000.
-    """
-    curves = {}
-    for row in rows:
-        if row.training is not None:
-            points = session.scalars(
-                select(TrainingPoint).where(TrainingPoint.training_id == row.training.id).order_by(TrainingPoint.step)
-            )
-            held_out = [point for point in points if "held_out_nats_per_event" in point.values]
-            curves[row.model.id] = _thinned(held_out)
-    return {number: points for number, points in curves.items() if points}
-
-
 def _choose(
     session: Session, datasets: Sequence[tuple[int, str, str]], dataset_id: int | None, split: str
 ) -> tuple[int, str, str] | None:
@@ -134,10 +116,6 @@ def _choose(
     if dataset is None:
         raise InputError.of("dataset_id", f"dataset_id: there is no dataset {dataset_id}; the list shows the numbers.")
     return dataset.id, dataset.name, split or _SPLITS[0]
-
-
-def _thinned(points: list[TrainingPoint]) -> list[TrainingPoint]:
-    return sorted({*points[:: max(1, -(-len(points) // _MOST_POINTS))], *points[-1:]}, key=lambda point: point.step)
 
 
 def _trainings(session: Session, model_ids: Sequence[int]) -> dict[int, Training]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import Response
 
 from core.services import evaluations as service
-from core.services.comparing import compare_models, loss_curves
+from core.services.comparing import compare_models
+from core.services.loss_curves import loss_curves
 from core.services.models import resolve_model
 from core.services.references import resolve_dataset
 from webui.api.answers import location, no_content, tell_workers

@@ -114,8 +114,10 @@ def compare(
         click.echo(f"Not measured alike. {' '.join(answer['differences'])}")
     if answer["chosen_by"]:
         click.echo(f"These pieces chose the checkpoint of {', '.join(answer['chosen_by'])}: {_UNBIASED}")
+    if answer["curve_difference"]:
+        click.echo(f"\n{answer['curve_difference']}")
     for curve in answer["curves"]:
-        click.echo(f"\n{curve['model_name']} ({curve['model_id']}), held out:")
+        click.echo(f"\n{curve['model_name']} ({curve['model_id']}), held out of {curve['dataset_name']}:")
         print_page({"items": curve["points"]}, _POINT, "")
 
 

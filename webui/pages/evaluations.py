@@ -10,13 +10,14 @@ from flask.typing import ResponseReturnValue
 from core.errors import InputError
 from core.evaluation.defects import DEFECTS
 from core.evaluation.features import FEATURES
-from core.evaluation.results import SETS
+from core.evaluation.results import SETS, VERSION
 from core.evaluation.rules import hanging_rule, threshold_rule
 from core.evaluation.settings import EvaluationSettings
 from core.queue.waiting import why_waiting
 from core.services import evaluations as service
 from core.services.comparability import chose_checkpoint
-from core.services.comparing import MOST_COMPARED, Comparison, compare_models, loss_curves
+from core.services.comparing import MOST_COMPARED, Comparison, compare_models
+from core.services.loss_curves import curve_difference, loss_curves
 from core.services.models import find_models
 from webui.api.schemas.evaluations import headline, numbers_of
 from webui.context import current_services
@@ -105,13 +106,15 @@ def compare() -> Response:
                 "models/compare.html", comparison=None, models=find_models(session, per_page=_OFFERED), **words()
             )
         comparison = _comparison(session, ids)
+        curves = loss_curves(session, comparison.rows)
         return page(
             "models/compare.html",
             comparison=comparison,
             models=find_models(session, per_page=_OFFERED),
             heads=[headline(row.evaluation.results if row.evaluation else {}) for row in comparison.rows],
             query={"ids": ",".join(str(row.model.id) for row in comparison.rows), **_place(comparison)},
-            has_curves=bool(loss_curves(session, comparison.rows)),
+            has_curves=bool(curves),
+            curve_difference=curve_difference(curves),
             most=MOST_COMPARED,
             **words(),
         )
@@ -139,6 +142,7 @@ def words() -> dict[str, Any]:
         "defects": DEFECTS,
         "hanging_rule": hanging_rule,
         "threshold_rule": threshold_rule,
+        "current_version": VERSION,
         "sets": {name: titles[name] for name in SETS},
         "densities": [FEATURES[name] for name in DENSITIES],
     }

@@ -9,7 +9,7 @@ import numpy as np
 
 from core.evaluation.features import FEATURES
 from core.evaluation.overlap import density
-from core.models.trainings import TrainingPoint
+from core.services.loss_curves import LossCurve, curve_difference
 from webui.pages.curve_axis import is_timed, places
 
 _POINTS = 160
@@ -62,15 +62,21 @@ def originality_chart(results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any
     return {"x_title": "Notes shared, or more", "y_title": "Percent", "series": series}
 
 
-def loss_chart(curves: Mapping[int, Sequence[TrainingPoint]], names: Mapping[int, str], by: str) -> dict[str, Any]:
-    """The held-out loss of several trainings over their steps ("step") or the minutes that they ran ("time")."""
+def loss_chart(curves: Mapping[int, LossCurve], names: Mapping[int, str], by: str) -> dict[str, Any]:
+    """The held-out loss of several trainings over their steps ("step") or the minutes that they ran ("time").
+
+    Of different music, each curve's name tells which.
+    """
     series = []
-    for number, points in curves.items():
-        y = [point.values["held_out_nats_per_event"] for point in points]
+    differ = bool(curve_difference(curves))
+    for number, curve in curves.items():
+        y = [point.values["held_out_nats_per_event"] for point in curve.points]
         name = curve_name(names[number], number)
-        if by == "time" and not is_timed(points):
+        if differ:
+            name += f" on {_cut(curve.dataset_name)}"
+        if by == "time" and not is_timed(curve.points):
             name += ", since its first figure"
-        series.append({"name": name, "x": places(points, by), "y": y})
+        series.append({"name": name, "x": places(curve.points, by), "y": y})
     return {
         "x_title": "Minutes of training" if by == "time" else "Step",
         "x_from_zero": by == "time",
@@ -81,7 +87,11 @@ def loss_chart(curves: Mapping[int, Sequence[TrainingPoint]], names: Mapping[int
 
 def curve_name(name: str, number: int) -> str:
     """A model's name and number in a legend; a long name is cut, so that the number can be read."""
-    return f"{name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + '…'} ({number})"
+    return f"{_cut(name)} ({number})"
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 def _at_least(name: str, lengths: Sequence[float], dash: str) -> dict[str, Any]:

@@ -49,6 +49,7 @@ def test_a_split_and_curves_are_asked_for(api: Any, content: WebContent) -> None
     ]
     last = found["curves"][0]["points"][-1]
     assert (last["nats_per_event"], last["nats_per_note"], last["nats_per_second"]) == (2.0, 5.0, 50.0)
+    assert (found["curves"][0]["dataset_name"], found["curve_difference"]) == ("Small pieces", "")
     assert found["chosen_by"] == ["Net"]
     on_test = api.get("/models/compare", ids=str(model), dataset_id=str(dataset), split="test")
     assert (on_test["split"], on_test["items"][0]["nats_per_event"]) == ("test", None)

@@ -35,6 +35,7 @@ def test_a_model_is_measured_listed_and_compared(cadenza: Any, content: WebConte
         session.add(TrainingPoint(training_id=training, step=777, values=values))
     curves = cadenza.run("compare", str(model), "--curves").stdout
     assert "These pieces chose the checkpoint of Net" in curves
+    assert "held out of Music:" in curves
     assert curves.split()[-4:] == ["777", "0.00", "2.250", "33.500"]
 
 

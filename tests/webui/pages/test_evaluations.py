@@ -182,6 +182,40 @@ def test_loss_curves_of_trainings_are_laid_over_each_other(client: FlaskClient, 
     ]
 
 
+def test_curves_of_different_music_name_it_and_are_said_not_to_compare(
+    client: FlaskClient, content: WebContent
+) -> None:
+    datasets = [content.dataset("Chorales"), content.dataset("Waltzes"), content.dataset("The same waltzes")]
+    models = [content.model(name, seed=seed) for seed, name in enumerate("ABC")]
+    with content.database.transaction() as session:
+        session.get_one(Dataset, datasets[0]).content_hash = "cd" * 32
+    for dataset, model in zip(datasets, models, strict=True):
+        training = content.training(dataset, model)
+        with content.database.transaction() as session:
+            session.add(
+                TrainingPoint(training_id=training, step=400, values={"held_out_nats_per_event": 2.0, "seconds": 9.0})
+            )
+    words = "These curves are of Chorales, Waltzes: each is of the pieces that its own training held out"
+    apart, alike = f"?ids={models[0]},{models[1]}", f"?ids={models[1]},{models[2]}"
+    assert words in client.get(f"/models/compare{apart}").text
+    assert "These curves are" not in client.get(f"/models/compare{alike}").text
+    assert [series["name"] for series in client.get(f"/models/compare/loss.json{apart}").json["series"]] == [
+        f"A ({models[0]}) on Chorales",
+        f"B ({models[1]}) on Waltzes",
+    ]
+    assert client.get(f"/models/compare/loss.json{alike}").json["series"][0]["name"] == f"B ({models[1]})"
+
+
+def test_figures_of_earlier_definitions_say_so(client: FlaskClient, content: WebContent, everything: Any) -> None:
+    pages = (f"/evaluations/{everything.evaluation}", f"/models/{everything.model}")
+    for address in pages:
+        assert "Measured by the definitions of version" not in client.get(address).text
+    with content.database.transaction() as session:
+        session.get_one(Evaluation, everything.evaluation).version = RESULTS_VERSION - 1
+    for address in pages:
+        assert f"Measured by the definitions of version {RESULTS_VERSION - 1}" in client.get(address).text
+
+
 def test_curves_of_a_training_lie_over_its_steps_or_its_time(client: FlaskClient, content: WebContent) -> None:
     model = content.model("A")
     training = content.training(content.dataset(), model)

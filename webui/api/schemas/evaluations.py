@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator
@@ -10,8 +10,9 @@ from pydantic import Field, field_validator
 from core.fields import setting
 from core.models.datasets import Dataset
 from core.models.evaluations import Evaluation, SharedPassage
-from core.models.trainings import Model, TrainingPoint
+from core.models.trainings import Model
 from core.services.comparing import Compared, Comparison
+from core.services.loss_curves import LossCurve, curve_difference
 from core.services.originality import is_current
 from webui.api.schemas.common import ApiInput, ApiOutput, Listing, Moment, PageQuery
 from webui.api.schemas.jobs import JobOutput
@@ -133,11 +134,13 @@ class CurveOutput(ApiOutput):
 
     model_id: int
     model_name: str
+    dataset_name: str = Field(description="Whose held-out pieces were measured, which the training had for itself.")
     points: list[CurvePoint]
 
     @classmethod
-    def of(cls, model: Model, points: Sequence[TrainingPoint]) -> Self:
+    def of(cls, model: Model, curve: LossCurve) -> Self:
         """A curve as the API shows it."""
+        points = curve.points
         timed = all(point.seconds is not None for point in points)
         shown = [
             CurvePoint(
@@ -149,7 +152,7 @@ class CurveOutput(ApiOutput):
             )
             for point in points
         ]
-        return cls(model_id=model.id, model_name=model.name, points=shown)
+        return cls(model_id=model.id, model_name=model.name, dataset_name=curve.dataset_name, points=shown)
 
 
 class ComparisonOutput(ApiOutput):
@@ -162,9 +165,10 @@ class ComparisonOutput(ApiOutput):
     differences: list[str] = Field(description="In what the evaluations were not measured alike, a sentence each.")
     chosen_by: list[str] = Field(description="Models whose checkpoints were chosen by the pieces that measure them.")
     curves: list[CurveOutput] = Field(description="Empty unless asked for.")
+    curve_difference: str = Field(description="Says so where the curves are of different music; else empty.")
 
     @classmethod
-    def of(cls, comparison: Comparison, curves: Mapping[int, Sequence[TrainingPoint]]) -> Self:
+    def of(cls, comparison: Comparison, curves: Mapping[int, LossCurve]) -> Self:
         """A comparison as the API shows it, with curves by the model's number."""
         number, name, split = comparison.dataset or (None, "", "")
         return cls(
@@ -177,6 +181,7 @@ class ComparisonOutput(ApiOutput):
             curves=[
                 CurveOutput.of(row.model, curves[row.model.id]) for row in comparison.rows if row.model.id in curves
             ],
+            curve_difference=curve_difference(curves),
         )
 
 
