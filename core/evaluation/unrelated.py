@@ -20,7 +20,8 @@ _LARGEST_EXCERPTS_PER_PIECE = 8
 _SELDOM = 0.01
 _LEAST_THRESHOLD = 16
 _TAIL_SHARE = 0.2
-_SHARE_OF_RELATED = 0.5
+# Two settings of the same music: of Bach's chorales, pairs that share a whole phrase note for note in all voices.
+_SHARE_OF_RELATED = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Unrelated:
 
     Attributes:
         lengths: one for each excerpt of up to 200 notes of an unrelated piece, ascending.
-        related: held-out pieces of which an excerpt shares more than half with a training piece: the same music.
+        related: held-out pieces of which an excerpt shares more than a quarter with a training piece: the same music.
         pieces: held-out pieces in all.
         of_training: so many of the lengths are of training pieces, each held against all others.
     """
