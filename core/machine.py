@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -14,7 +16,8 @@ class MachineFigures(TypedDict, total=False):
     """What a worker measures now and then; what it cannot know is left out.
 
     `load` is the number of processes that want to run per core (1 is busy), sizes are in bytes, temperature in degrees
-    Celsius, utilisation in percent. GPU figures are those of the GPU that the worker is pinned to.
+    Celsius, utilisation in percent. GPU figures are those of the GPU that the worker is pinned to; of several, memory is
+    their sum, the temperature that of the hottest, utilisation their mean.
     """
 
     load: float
@@ -53,7 +56,8 @@ def measure_machine(visible_devices: str | None = None) -> MachineFigures:
     """Measure now; takes a few milliseconds.
 
     Args:
-        visible_devices: `CUDA_VISIBLE_DEVICES` of the worker; its first device is measured. None: the environment's.
+        visible_devices: `CUDA_VISIBLE_DEVICES` of the worker; its devices are measured. None: the environment's,
+            and without one the first device.
     """
     figures = MachineFigures()
     with suppress(OSError):
@@ -71,18 +75,26 @@ def measure_machine(visible_devices: str | None = None) -> MachineFigures:
 
 def _gpu_figures(visible_devices: str | None) -> MachineFigures:
     figures = MachineFigures()
-    first = "0" if visible_devices is None else visible_devices.partition(",")[0].strip()
-    if first in {"", "-1"}:
+    named = "0" if visible_devices is None else visible_devices
+    # As CUDA reads it: what follows a number below 0 is not seen.
+    devices = list(takewhile(lambda device: device not in {"", "-1"}, (word.strip() for word in named.split(","))))
+    if not devices:
         return figures
     # Whatever the driver does not know, or is too old to tell, is left out.
     with suppress(Exception), _driver() as nvml:
-        by_index = first.isdigit()
-        handle = nvml.nvmlDeviceGetHandleByIndex(int(first)) if by_index else nvml.nvmlDeviceGetHandleByUUID(first)
-        figures["gpu_name"] = _text(nvml.nvmlDeviceGetName(handle))
-        memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-        figures["gpu_memory_used_bytes"], figures["gpu_memory_total_bytes"] = int(memory.used), int(memory.total)
-        figures["gpu_utilisation_percent"] = int(nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
-        figures["gpu_temperature_celsius"] = int(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU))
+        handles = [
+            nvml.nvmlDeviceGetHandleByIndex(int(device)) if device.isdigit() else nvml.nvmlDeviceGetHandleByUUID(device)
+            for device in devices
+        ]
+        counts = Counter(_text(nvml.nvmlDeviceGetName(handle)) for handle in handles)
+        figures["gpu_name"] = ", ".join(name if count == 1 else f"{count} × {name}" for name, count in counts.items())
+        memory = [nvml.nvmlDeviceGetMemoryInfo(handle) for handle in handles]
+        figures["gpu_memory_used_bytes"] = sum(int(each.used) for each in memory)
+        figures["gpu_memory_total_bytes"] = sum(int(each.total) for each in memory)
+        rates = [int(nvml.nvmlDeviceGetUtilizationRates(handle).gpu) for handle in handles]
+        figures["gpu_utilisation_percent"] = round(sum(rates) / len(rates))
+        sensor = nvml.NVML_TEMPERATURE_GPU
+        figures["gpu_temperature_celsius"] = max(int(nvml.nvmlDeviceGetTemperature(each, sensor)) for each in handles)
     return figures
 
 

@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     retention_days: int = Field(default=0, ge=0, description="Days until takes that nobody kept go; 0 keeps all.")
     wait_for_tables_seconds: float = Field(default=60.0, ge=0, description="Wait for an upgrade of the database.")
     beat_seconds: float = Field(default=1.0, gt=0, description="How often a running unit beats and shows progress.")
+    training_gpus: Literal["apart", "together"] = Field(
+        default="apart", description="Of `cadenza up`: a training on each GPU, or one at a time on all of them."
+    )
     lost_after_seconds: float = Field(default=12.0, gt=0, description="Silence after which a unit is given to others.")
     cancel_grace_seconds: float = Field(default=8.0, gt=0, description="Time to stop before the process is replaced.")
     resume_point_seconds: float = Field(default=45.0, gt=0, description="Longest time between two resume points.")

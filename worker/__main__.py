@@ -39,6 +39,9 @@ def main(arguments: list[str] | None = None, program: list[str] | None = None) -
     parser.add_argument("--queue", action="append", required=True, choices=[queue.value for queue in Queue])
     parser.add_argument("--name", default="", help="unique name; by default queue, host and process")
     parser.add_argument("--gpus", default="", help="one worker for each GPU: auto, or numbers such as 0,2")
+    parser.add_argument(
+        "--together", action="store_true", help="with --gpus: one worker for all, to train on all at once"
+    )
     parser.add_argument("--gpu", default="", help=argparse.SUPPRESS)
     parser.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -52,9 +55,13 @@ def main(arguments: list[str] | None = None, program: list[str] | None = None) -
     queues = [Queue(queue) for queue in dict.fromkeys(options.queue)]
     try:
         if options.gpus:
-            from worker.gpus import chosen_gpus, serve_on_gpus
+            from worker.gpus import chosen_gpus, serve_on_gpus, together
 
-            return serve_on_gpus(settings, name, queues, chosen_gpus(options.gpus), program or this_program())
+            gpus = chosen_gpus(options.gpus)
+            gpus = together(gpus, queues) if options.together else gpus
+            return serve_on_gpus(settings, name, queues, gpus, program or this_program())
+        if options.together:
+            raise CadenzaError("--together needs --gpus: auto for all GPUs of this machine, or numbers such as 0,2.")
         _check(settings, name, options.queue)
     except CadenzaError as error:
         sys.stderr.write(f"{error}\n")

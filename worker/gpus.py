@@ -1,4 +1,4 @@
-"""One worker for each GPU of a machine: started together, started again when one dies, ended together."""
+"""Workers on the GPUs of a machine, one for each or one for all: started, started again when one dies, ended."""
 
 from __future__ import annotations
 
@@ -49,16 +49,34 @@ def chosen_gpus(choice: str) -> list[tuple[str, str]]:
     return [(f"gpu{number}", number) for number in numbers]
 
 
+def together(gpus: Sequence[tuple[str, str]], queues: Sequence[Queue]) -> list[tuple[str, str]]:
+    """The same GPUs for one worker, whose trainings then use all of them.
+
+    Args:
+        gpus: as `chosen_gpus` gives them.
+        queues: what the worker is to serve.
+
+    Raises:
+        CadenzaError: another queue than that of trainings is among them, whose work uses one GPU.
+    """
+    if others := [queue.value for queue in queues if queue is not Queue.TRAINING]:
+        raise CadenzaError(
+            f"--together is refused for the queue {', '.join(others)}: only trainings use several GPUs at once. "
+            "Start a worker with --queue training --together, and another for the rest."
+        )
+    return [("gpus", ",".join(device for _, device in gpus))]
+
+
 def serve_on_gpus(
     settings: Settings, name: str, queues: Sequence[Queue], gpus: Sequence[tuple[str, str]], program: Sequence[str]
 ) -> int:
-    """Keep one worker a GPU running until a signal says otherwise; the exit status.
+    """Keep a worker for each of `gpus` running until a signal says otherwise; the exit status.
 
     Args:
         settings: for the log.
         name: beginning of the workers' names.
         queues: what they serve.
-        gpus: as `chosen_gpus` gives them.
+        gpus: as `chosen_gpus` or `together` gives them.
         program: the words that start a worker, such as python and its module.
     """
     configure_logging(settings, f"workers {name}")

@@ -20,7 +20,7 @@ from core.queue.claim import Claim, claim, settle_after_claim
 from core.queue.recovery import lose
 from core.queue.tallies import Outcome as Ending
 from core.queue.tallies import Tallies
-from core.queue.usage import is_gpu, record_gpu_use
+from core.queue.usage import record_gpu_use
 from core.queue.yielding import yield_turn
 from core.records.database import Database
 from core.settings import Settings
@@ -56,7 +56,7 @@ class Runner:
         self._pulse = pulse
         self._functions = functions
         self._tallies = tallies or Tallies()
-        self._on_gpu = is_gpu(device)
+        self._device = device
 
     def serve(self) -> int:
         """Run units until none waits or the worker stops; how many were run."""
@@ -127,8 +127,7 @@ class Runner:
                 if outcome is None:
                     return self._claim(session, idle=False)
                 ended = outcome(session)
-                if self._on_gpu:
-                    record_gpu_use(session, context.claim, context.elapsed_seconds)
+                record_gpu_use(session, context.claim, self._device, context.elapsed_seconds)
                 claimed = self._claim(session, idle=False, done=1)
                 if ended is not None:
                     settle_after_claim(session, ended, claimed)

@@ -33,7 +33,7 @@ def check_can_serve(queues: Sequence[Queue]) -> None:
 
 
 def warm_up(queues: Sequence[Queue], functions: Mapping[JobKind, str] = FUNCTIONS) -> str:
-    """Load the code of every kind of unit of `queues`, TensorFlow included; the device that they will use.
+    """Load the code of every kind of unit of `queues`, TensorFlow included; the device that they will use: "cpu", "gpu" or "4 gpus".
 
     Raises:
         CadenzaError: some of it cannot be loaded here: the worker would fail every unit of that kind.
@@ -50,8 +50,8 @@ def warm_up(queues: Sequence[Queue], functions: Mapping[JobKind, str] = FUNCTION
                 ) from error
     if not _HEAVY & set(queues):
         return "CPU"
-    from core.modeling.backend import device_kind, use_one_thread
+    from core.modeling.backend import device_kind, gpu_count, use_one_thread
 
     if Queue.GENERATION in queues:
         use_one_thread()
-    return device_kind()
+    return f"{gpu_count()} gpus" if Queue.TRAINING in queues and gpu_count() > 1 else device_kind()

@@ -264,6 +264,19 @@ def has_bfloat16() -> bool:
     return tuple(details.get("compute_capability", (0, 0))) >= (8, 0)
 
 
+def gpu_count() -> int:
+    """How many GPUs this process sees, all of which a training uses; 0 without any."""
+    if device_kind() == "cpu":
+        return 0
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return len(jax.devices())
+    import tensorflow as tf
+
+    return len(tf.config.list_physical_devices("GPU"))
+
+
 def device_kind() -> str:
     """What the arithmetic runs on: "cpu" or "gpu"."""
     if keras.backend.backend() == "jax":

@@ -51,7 +51,7 @@ def examine(settings: Settings) -> list[Finding]:
         findings += [Finding(*each) for each in examine_broker(settings)]
         findings += [Finding(*each) for each in examine_store(settings)]
         findings += [Finding(*each) for each in examine_mail(settings)]
-        findings += _devices()
+        findings += _devices(settings)
         if all(finding.level != "problem" for finding in findings if finding.about in {"database", "tables"}):
             findings += _records(database)
     finally:
@@ -95,7 +95,7 @@ def _secret_key(settings: Settings) -> list[Finding]:
     return []
 
 
-def _devices() -> list[Finding]:
+def _devices(settings: Settings) -> list[Finding]:
     if find_spec("keras") is None:
         told = "TensorFlow is not installed here: this machine can serve pages and the queue 'light' only."
         return [
@@ -104,7 +104,10 @@ def _devices() -> list[Finding]:
     gpus = find_gpus()
     if gpus:
         names = ", ".join(f"{gpu.index}: {gpu.name}" for gpu in gpus)
-        return [Finding("devices", "ok", f"{len(gpus)} GPU{'s' if len(gpus) > 1 else ''} ({names})")]
+        if len(gpus) == 1:
+            return [Finding("devices", "ok", f"1 GPU ({names})")]
+        trainings = "one at a time on all of them" if settings.training_gpus == "together" else "one on each"
+        return [Finding("devices", "ok", f"{len(gpus)} GPUs ({names}); `cadenza up` runs trainings {trainings}")]
     if shutil.which("nvidia-smi") is not None:
         told = "There is an NVIDIA driver, but its GPUs are not seen by Cadenza."
         return [

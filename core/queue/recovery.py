@@ -20,7 +20,7 @@ from core.models.workers import Worker, WorkerState
 from core.queue.lifecycle import fail, give_back, lock_job_of
 from core.queue.logs import log
 from core.queue.tallies import Outcome, Tallies, store_tallies
-from core.queue.usage import GPU_QUEUES, add_gpu_seconds, is_gpu
+from core.queue.usage import add_gpu_seconds, gpus_held
 from core.records.database import Database, announce
 
 _K = TypeVar("_K", int, str)
@@ -125,8 +125,9 @@ def lose(
         .outerjoin(Worker, Worker.name == Unit.worker)
         .where(Unit.id == unit_id)
     ).one()
-    if count_gpu and row.claimed_at is not None and row.queue in GPU_QUEUES and is_gpu(row.device or ""):
-        add_gpu_seconds(session, row.owner, (utc_now() - row.claimed_at).total_seconds())
+    held = gpus_held(row.device or "", row.queue)
+    if count_gpu and row.claimed_at is not None and held:
+        add_gpu_seconds(session, row.owner, held * (utc_now() - row.claimed_at).total_seconds())
     strikes = 0 if row.progressed else row.strikes + 1
     if strikes >= attempts_limit and not job.cancel_requested:
         sentence = (

@@ -73,27 +73,33 @@ def gpu_hours(session: Session, owners: Sequence[str]) -> dict[str, tuple[float,
     ):
         by_day[used.owner][used.day] += used.gpu_seconds
     running = session.execute(
-        select(Unit.owner, Unit.claimed_at)
+        select(Unit.owner, Unit.claimed_at, Unit.queue, Worker.device)
         .join(Worker, Worker.name == Unit.worker)
         .where(Unit.queue.in_(GPU_QUEUES), Unit.state == UnitState.RUNNING, Unit.owner.in_(owners))
         .where(Worker.device.icontains("gpu"))
     )
-    for owner, claimed_at in running:
+    for owner, claimed_at, queue, device in running:
         if claimed_at is not None:
             # Clocks of hosts may differ: nobody has used less than nothing.
-            by_day[owner][now.date()] += max((now - claimed_at).total_seconds(), 0.0)
+            by_day[owner][now.date()] += gpus_held(device, queue) * max((now - claimed_at).total_seconds(), 0.0)
     return {owner: (sum(by_day[owner].values()) / _HOUR_SECONDS, _free_at(by_day[owner])) for owner in owners}
 
 
-def is_gpu(device: str) -> bool:
-    """Whether a worker's device, as it shows itself, is a GPU."""
-    return "gpu" in device.lower()
+def gpus_held(device: str, queue: Queue) -> int:
+    """How many GPUs a unit of a queue holds on a worker whose device shows itself as "cpu", "gpu" or "4 gpus".
+
+    Trainings use all that their worker sees, other work the first of them, and the queue light none.
+    """
+    if queue not in GPU_QUEUES or "gpu" not in device.lower():
+        return 0
+    count = device.split()[0]
+    return int(count) if queue is Queue.TRAINING and count.isdigit() else 1
 
 
-def record_gpu_use(session: Session, claim: Claim, seconds: float) -> None:
-    """Add the time for which a unit has held a GPU to the hours of its owner."""
-    if claim.queue in GPU_QUEUES:
-        add_gpu_seconds(session, claim.owner, seconds)
+def record_gpu_use(session: Session, claim: Claim, device: str, seconds: float) -> None:
+    """Add the time for which a unit has held GPUs to the hours of its owner; `device` is its worker's."""
+    if held := gpus_held(device, claim.queue):
+        add_gpu_seconds(session, claim.owner, held * seconds)
 
 
 def add_gpu_seconds(session: Session, owner: str, seconds: float) -> None:

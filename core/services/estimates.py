@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from core.models.datasets import Dataset, Piece
 from core.models.jobs import Queue
 from core.models.workers import Worker, WorkerState
+from core.queue.usage import gpus_held
 from core.training.estimate import estimate_seconds, training_flops
 from core.training.settings import FamilySettings, TutorialSettings
 
@@ -55,7 +56,8 @@ def _gflops(session: Session) -> float:
     working = [WorkerState.STARTING, WorkerState.READY, WorkerState.BUSY]
     workers = session.scalars(select(Worker).where(Worker.state.in_(working)))
     devices = [worker.device for worker in workers if Queue.TRAINING.value in worker.queues]
-    return _GPU_GFLOPS if any("GPU" in device.upper() for device in devices) else _measured_gflops()
+    gpus = max((gpus_held(device, Queue.TRAINING) for device in devices), default=0)
+    return gpus * _GPU_GFLOPS if gpus else _measured_gflops()
 
 
 @cache

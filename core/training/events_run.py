@@ -11,7 +11,7 @@ import keras
 from core.datasets.corpus import Corpus
 from core.encoding.performance import encode
 from core.errors import TrainingError
-from core.modeling.backend import Tree, has_bfloat16, to_device, to_numpy
+from core.modeling.backend import Tree, gpu_count, has_bfloat16, to_device, to_numpy
 from core.modeling.initial import initial_weights
 from core.modeling.network import build_network
 from core.music.notes import Notes
@@ -86,6 +86,12 @@ class EventTraining:
     def _tell_what_is_special(self) -> None:
         if self._step.devices > 1:
             self._hooks.log(f"{self._step.devices} devices share each batch.")
+        if self._step.devices < (seen := gpu_count()):
+            batch = self._settings.batch_size
+            self._hooks.log(
+                f"Of {seen} GPUs {self._step.devices} compute{'s' if self._step.devices == 1 else ''}: a batch of {batch} "
+                f"does not divide evenly among more. One of {-(-batch // seen) * seen} uses all."
+            )
         if self._windows.longest < self._settings.window:
             self._hooks.log(
                 f"The window of {self._settings.window} events is longer than every piece (the longest has "

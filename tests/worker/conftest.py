@@ -51,6 +51,7 @@ def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[...,
         commands = {
             "worker": [str(_HARNESS), "--queue", "light", "--name", name],
             "workers": [str(_HARNESS), "--queue", "light", "--name", name, "--gpus", "0,5"],
+            "together": [str(_HARNESS), "--queue", "training", "--name", name, "--gpus", "0,5", "--together"],
             "maintenance": ["-m", "worker.maintenance"],
         }
         with (tmp_path / f"{what}-{name}-{len(started)}.log").open("wb") as log:

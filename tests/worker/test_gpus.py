@@ -1,4 +1,4 @@
-"""One worker a GPU: pinned, started again, ended together."""
+"""One worker a GPU, or one for all: pinned, started again, ended together."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from sqlalchemy import select
 from core import machine
 from core.errors import CadenzaError
 from core.machine import Gpu, find_gpus, measure_machine
+from core.models.jobs import Queue
 from core.models.workers import Worker, WorkerState
 from core.settings import Settings
 from webui.launcher import parts
 from worker import gpus
-from worker.gpus import chosen_gpus
+from worker.__main__ import main
+from worker.gpus import chosen_gpus, together
+from worker.warm_up import warm_up
 
 
 def test_what_a_choice_of_gpus_means(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,6 +48,43 @@ def test_a_machine_of_several_gpus_gets_a_pair_of_workers_on_each(
         "generation-gpu1": ["--gpu", "GPU-bb"],
         "light": ["--name", "light"],
     }
+
+
+def test_one_worker_trains_on_all_gpus_where_that_is_chosen(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = settings.model_copy(update={"training_gpus": "together"})
+    monkeypatch.setattr(parts, "find_spec", lambda _: True)
+    monkeypatch.setattr(parts, "find_gpus", lambda: [Gpu(0, "GPU-aa", "H200"), Gpu(1, "GPU-bb", "H200")])
+    assert {part.worker: part.command[-2:] for part in parts.parts_of(chosen) if part.worker} == {
+        "training-gpus": ["--gpu", "GPU-aa,GPU-bb"],
+        "generation-gpu0": ["--gpu", "GPU-aa"],
+        "generation-gpu1": ["--gpu", "GPU-bb"],
+        "light": ["--name", "light"],
+    }
+    for gpus_here in ([], [Gpu(0, "GPU-aa", "H200")]):
+        monkeypatch.setattr(parts, "find_gpus", lambda found=gpus_here: found)
+        names = [part.worker for part in parts.parts_of(chosen) if part.worker]
+        assert sorted(names) == ["generation", "light", "training"]
+
+
+def test_a_worker_for_all_gpus_serves_trainings_only(capsys: pytest.CaptureFixture[str]) -> None:
+    both = [("gpu0", "GPU-aa"), ("gpu2", "2")]
+    assert together(both, [Queue.TRAINING]) == [("gpus", "GPU-aa,2")]
+    with pytest.raises(CadenzaError, match="queue generation"):
+        together(both, [Queue.TRAINING, Queue.GENERATION])
+    assert main(["--queue", "light", "--gpus", "0,1", "--together"]) == 2
+    assert "only trainings use several GPUs" in capsys.readouterr().err
+    assert main(["--queue", "training", "--together"]) == 2
+    assert "--together needs --gpus" in capsys.readouterr().err
+
+
+def test_a_worker_says_how_many_gpus_its_trainings_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.modeling.backend.device_kind", lambda: "gpu")
+    for count, told in ((1, "gpu"), (2, "2 gpus")):
+        monkeypatch.setattr("core.modeling.backend.gpu_count", lambda count=count: count)
+        assert warm_up([Queue.TRAINING]) == told
+    assert warm_up([Queue.LIGHT]) == "CPU"
 
 
 def test_what_a_machine_without_gpus_tells() -> None:
@@ -83,10 +123,32 @@ def test_a_driver_is_asked_for_the_gpu_of_the_worker(monkeypatch: pytest.MonkeyP
         9,
     )
     assert (figures["gpu_temperature_celsius"], figures["gpu_utilisation_percent"]) == (61, 40)
-    machine.measure_machine("2,3")
-    assert asked[-1] == 2
+    both = machine.measure_machine("2, 3,-1,4")
+    assert asked[1:] == [2, 3], "what follows a number below 0 is not seen"
+    assert (both["gpu_name"], both["gpu_memory_used_bytes"], both["gpu_memory_total_bytes"]) == (
+        "2 × NVIDIA H200",
+        6,
+        18,
+    )
+    assert (both["gpu_temperature_celsius"], both["gpu_utilisation_percent"]) == (61, 40)
     machine.measure_machine("-1")
-    assert len(asked) == 2
+    assert len(asked) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_one_worker_of_two_gpus_sees_both(database, start, until) -> None:
+    parent = start("together", "w")
+
+    def row() -> Worker | None:
+        with database.reading() as session:
+            return session.scalar(select(Worker).where(Worker.state == WorkerState.READY))
+
+    until(lambda: row() is not None)
+    assert row().name == "w-gpus"
+    assert psutil.Process(row().pid).environ()["CUDA_VISIBLE_DEVICES"] == "0,5"
+    parent.send_signal(signal.SIGTERM)
+    assert parent.wait(60) == 0
 
 
 @pytest.mark.slow

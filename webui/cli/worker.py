@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 @click.option("--queue", "queues", multiple=True, metavar="QUEUE", help="training, generation or light.")
 @click.option("--name", default="", help="A name that no other worker has.")
 @click.option("--gpus", default="", metavar="GPUS", help="One worker for each GPU: auto, or numbers such as 0,2.")
+@click.option("--together", is_flag=True, help="With --gpus: one worker for all, to train on all at once.")
 @click.pass_context
-def worker(context: click.Context, queues: tuple[str, ...], name: str, gpus: str) -> None:
+def worker(context: click.Context, queues: tuple[str, ...], name: str, gpus: str, together: bool) -> None:
     """Run one worker (give --queue several times to serve several), or steer those that run."""
     if context.invoked_subcommand is not None:
         return
@@ -27,7 +28,7 @@ def worker(context: click.Context, queues: tuple[str, ...], name: str, gpus: str
             "--queue is needed: training, generation or light; give it several times to serve several."
         )
     named = ["--name", name] if name else []
-    on = ["--gpus", gpus] if gpus else []
+    on = [*(["--gpus", gpus] if gpus else []), *(["--together"] if together else [])]
     become("worker", *(word for queue in queues for word in ("--queue", queue)), *named, *on)
 
 

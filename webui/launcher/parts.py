@@ -42,13 +42,17 @@ def parts_of(settings: Settings) -> list[Part]:
     """All parts that this installation needs on this machine, those that others wait for first."""
     queues = list(Queue) if find_spec("keras") is not None else [Queue.LIGHT]
     gpus = find_gpus()
-    # One GPU, or none, is shared by a worker of each queue. Several get a pair of workers each, pinned to it.
-    on_each = [(f"-gpu{gpu.index}", ["--gpu", gpu.uuid]) for gpu in gpus] if len(gpus) > 1 else [("", [])]
-    workers = [
-        _worker(queue, ending, pinned)
-        for queue in queues
-        for ending, pinned in (on_each if queue is not Queue.LIGHT else [("", [])])
-    ]
+    # One GPU, or none, is shared by a worker of each queue. Several get a pair of workers each, pinned to it; or one
+    # worker trains on all of them. Composing uses one GPU a worker either way.
+    anywhere: list[tuple[str, list[str]]] = [("", [])]
+    on_each = [(f"-gpu{gpu.index}", ["--gpu", gpu.uuid]) for gpu in gpus] if len(gpus) > 1 else anywhere
+    on_all = [("-gpus", ["--gpu", ",".join(gpu.uuid for gpu in gpus)])] if len(gpus) > 1 else anywhere
+    on = {
+        Queue.LIGHT: anywhere,
+        Queue.GENERATION: on_each,
+        Queue.TRAINING: on_all if settings.training_gpus == "together" else on_each,
+    }
+    workers = [_worker(queue, ending, pinned) for queue in queues for ending, pinned in on[queue]]
     broker = [] if settings.broker_url else [Part("valkey", _valkey_command(settings))]
     web = Part("web", [sys.executable, "-m", "webui.launcher.web"])
     return [*broker, web, *workers, Part("maintenance", [sys.executable, "-m", "worker.maintenance"])]

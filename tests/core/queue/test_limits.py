@@ -20,7 +20,7 @@ from core.queue.claim import Claim, claim
 from core.queue.lifecycle import finish
 from core.queue.limits import block_spent, limits_of
 from core.queue.recovery import lose
-from core.queue.usage import record_gpu_use, usages_of
+from core.queue.usage import gpus_held, record_gpu_use, usages_of
 from core.queue.waiting import why_waiting
 from core.records.database import Database
 
@@ -95,6 +95,12 @@ def test_running_units_hold_back_their_owner_only(database: Database, submit, li
     assert take(database).job_id == waiting.id
 
 
+def test_how_many_gpus_a_unit_holds():
+    assert [gpus_held(device, Queue.TRAINING) for device in ("cpu", "CPU", "gpu", "4 gpus", "")] == [0, 0, 1, 4, 0]
+    assert gpus_held("4 gpus", Queue.GENERATION) == 1, "composing uses the first"
+    assert gpus_held("4 gpus", Queue.LIGHT) == 0
+
+
 def test_gpu_hours_of_a_week(database: Database, submit, limit, monkeypatch: pytest.MonkeyPatch):
     now = utc_now()  # no midnight comes while the test runs
     monkeypatch.setattr("core.queue.usage.utc_now", lambda: now)
@@ -106,8 +112,9 @@ def test_gpu_hours_of_a_week(database: Database, submit, limit, monkeypatch: pyt
     with database.transaction() as session:
         session.add(UsageDay(owner="ann", day=today - timedelta(days=7), gpu_seconds=90_000))
         session.add(UsageDay(owner="ann", day=today - timedelta(days=6), gpu_seconds=3600))
-        record_gpu_use(session, claimed, 1800)
-        record_gpu_use(session, claimed, 1800)
+        record_gpu_use(session, claimed, "gpu", 1800)
+        record_gpu_use(session, claimed, "2 gpus", 900)
+        record_gpu_use(session, claimed, "cpu", 10**6)
         finish(session, claimed.unit_id, claimed.attempt)
         usage = usages_of(session, ["ann"])["ann"]
         assert usage.gpu_hours_week == pytest.approx(2.0), "what was before the week does not count"

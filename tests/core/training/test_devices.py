@@ -40,7 +40,7 @@ def test_two_devices_and_two_libraries_agree(tmp_path: Path, make_corpus: Callab
     tensorflow_model = tmp_path / "tensorflow.cadenza"
     found["jax"] = _run("jax", tmp_path, tensorflow_model)
     for library, arrays in found.items():
-        for family in ("gru", "transformer"):
+        for family in ("transformer", "gru", "lstm", "conv1d", "wavenet"):
             one, two = arrays[f"{family}_one"], arrays[f"{family}_two"]
             assert one[7] < one[0], (library, family)
             np.testing.assert_allclose(two, one, atol=1e-5, err_msg=f"{library} {family}")

@@ -25,7 +25,14 @@ from core.modeling.parallel import OneDevice, training_devices
 from core.sampling.composer import Composer
 from core.sampling.settings import TakeSettings
 from core.training.event_step import EventStep
-from core.training.settings import EventSettings, GruSettings, TransformerSettings
+from core.training.settings import (
+    Conv1dSettings,
+    EventSettings,
+    GruSettings,
+    LstmSettings,
+    TransformerSettings,
+    WavenetSettings,
+)
 from core.training.windows import EventWindows
 
 _COMMON = {"steps": 20, "window": 48, "batch_size": 6, "learning_rate": 0.01, "warmup_steps": 3, "average": 0.9}
@@ -36,7 +43,14 @@ _TRANSFORMER = TransformerSettings.parse(
     {**_COMMON, "units": 32, "layers": 1, "heads": 2, "context": 32, "dropout": _KEYED}
 )
 # A recurrent network's is drawn on the host, for all devices and under both libraries alike.
-_GRU = GruSettings.parse({**_COMMON, "window": 12, "embedding": 12, "units": 16, "layers": 2, "dropout": 0.3})
+_RECURRENT = {**_COMMON, "window": 12, "embedding": 12, "units": 16, "layers": 2, "dropout": 0.3}
+_GRU, _LSTM = GruSettings.parse(_RECURRENT), LstmSettings.parse(_RECURRENT)
+# Theirs is drawn as the transformer's is.
+_CONVOLVING = {**_COMMON, "window": 24, "units": 16, "layers": 2, "dropout": _KEYED}
+_CONV1D, _WAVENET = (
+    Conv1dSettings.parse({**_CONVOLVING, "kernel": 4}),
+    WavenetSettings.parse({**_CONVOLVING, "cycle": 2}),
+)
 
 
 def two_cpus() -> None:
@@ -73,7 +87,7 @@ if __name__ == "__main__":
     corpus, folder = Corpus.from_bytes(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2])
     backend = keras.backend.backend()
     found = {}
-    for settings in (_TRANSFORMER, _GRU):
+    for settings in (_TRANSFORMER, _GRU, _LSTM, _CONV1D, _WAVENET):
         if settings is _GRU:
             uncompiled()
         one, model = losses(settings, corpus, alone=True)
