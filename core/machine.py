@@ -16,8 +16,8 @@ class MachineFigures(TypedDict, total=False):
     """What a worker measures now and then; what it cannot know is left out.
 
     `load` is the number of processes that want to run per core (1 is busy), sizes are in bytes, temperature in degrees
-    Celsius, utilisation in percent. GPU figures are those of the GPU that the worker is pinned to; of several, memory is
-    their sum, the temperature that of the hottest, utilisation their mean.
+    Celsius, utilisation in percent. GPU figures are those of the GPU that the worker is pinned to; of several, memory
+    is their sum, the temperature that of the hottest, utilisation their mean.
     """
 
     load: float

@@ -21,7 +21,7 @@ ICONS = (
     "chevron-left", "chevron-right", "chevron-up", "circle", "circle-half", "clipboard", "clock-history",
     "cloud-arrow-up", "collection-play", "cpu", "database", "diagram-2", "dice-5", "download", "envelope",
     "exclamation-octagon", "exclamation-triangle", "exclamation-triangle-fill", "file-earmark-music",
-    "file-earmark-zip", "filetype-mp3", "filetype-wav", "fingerprint", "folder-plus", "geo-alt", "graph-up",
+    "file-earmark-zip", "files", "filetype-mp3", "filetype-wav", "fingerprint", "folder-plus", "geo-alt", "graph-up",
     "grip-vertical", "hourglass-split", "house", "info-circle", "journal-text", "key", "link-45deg", "list", "list-ol",
     "list-task", "pause-circle", "pause-fill", "pencil", "people", "person", "play-circle", "play-fill", "plus-lg",
     "question-circle", "search", "skip-start", "slash-circle", "sliders", "soundwave", "speedometer2", "star",

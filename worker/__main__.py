@@ -60,9 +60,7 @@ def main(arguments: list[str] | None = None, program: list[str] | None = None) -
             gpus = chosen_gpus(options.gpus)
             gpus = together(gpus, queues) if options.together else gpus
             return serve_on_gpus(settings, name, queues, gpus, program or this_program())
-        if options.together:
-            raise CadenzaError("--together needs --gpus: auto for all GPUs of this machine, or numbers such as 0,2.")
-        _check(settings, name, options.queue)
+        _check(settings, name, options)
     except CadenzaError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -78,12 +76,14 @@ def _usual_name(options: argparse.Namespace) -> str:
     return base if options.gpus else f"{base}-{os.getpid()}"
 
 
-def _check(settings: Settings, name: str, queues: list[str]) -> None:
+def _check(settings: Settings, name: str, options: argparse.Namespace) -> None:
     from worker.warm_up import check_can_serve
 
+    if options.together:
+        raise CadenzaError("--together needs --gpus: auto for all GPUs of this machine, or numbers such as 0,2.")
     if not _NAME.fullmatch(name):
         raise CadenzaError(f"The worker's name {name!r} may hold letters, digits, '.', '_' and '-' only (100 at most).")
-    check_can_serve([Queue(queue) for queue in queues])
+    check_can_serve([Queue(queue) for queue in options.queue])
     database = Database.of(settings)
     wait_until_current(database, settings.wait_for_tables_seconds, lambda line: sys.stderr.write(f"{line}\n"))
     if take_lock(settings.run_dir / "names" / f"worker-{name}.lock") is None:

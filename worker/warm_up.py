@@ -33,7 +33,10 @@ def check_can_serve(queues: Sequence[Queue]) -> None:
 
 
 def warm_up(queues: Sequence[Queue], functions: Mapping[JobKind, str] = FUNCTIONS) -> str:
-    """Load the code of every kind of unit of `queues`, TensorFlow included; the device that they will use: "cpu", "gpu" or "4 gpus".
+    """Load the code of every kind of unit of `queues`, TensorFlow included.
+
+    Returns:
+        The device that they will use: "cpu", "gpu", or "4 gpus" where trainings share several.
 
     Raises:
         CadenzaError: some of it cannot be loaded here: the worker would fail every unit of that kind.

@@ -92,7 +92,7 @@ def gpus_held(device: str, queue: Queue) -> int:
     """
     if queue not in GPU_QUEUES or "gpu" not in device.lower():
         return 0
-    count = device.split()[0]
+    count = device.partition(" ")[0]
     return int(count) if queue is Queue.TRAINING and count.isdigit() else 1
 
 

@@ -118,6 +118,14 @@ def create_evaluation(
     return evaluation
 
 
+def evaluable_split(generation: Generation, dataset: Dataset | None) -> str:
+    """The held-out pieces on which a generation can be measured as it is now: "validation", "test", or "" for none."""
+    ended = generation.job is None or generation.job.state.is_final
+    if dataset is None or generation.model_id is None or not ended or not generation.takes_done:
+        return ""
+    return next((split for split in ("validation", "test") if _pieces_of(dataset, split)), "")
+
+
 def get_evaluation(session: Session, evaluation_id: int) -> Evaluation:
     """One evaluation with its job, model and dataset.
 

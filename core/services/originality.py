@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session, joinedload
 
 from core.artifacts import ArtifactStore
@@ -141,6 +141,23 @@ def passages_of(session: Session, take_id: int) -> list[SharedPassage]:
     return sorted(
         session.scalars(statement), key=lambda passage: (not passage.flagged, -passage.notes, passage.dataset_id)
     )
+
+
+def copies_among(session: Session, take_ids: Sequence[int]) -> dict[int, SharedPassage]:
+    """Of takes that are flagged as copies the longest flagged passage with its piece, by the take's number."""
+    statement = (
+        select(SharedPassage)
+        .where(SharedPassage.take_id.in_(take_ids), SharedPassage.flagged)
+        .options(joinedload(SharedPassage.piece))
+        .order_by(SharedPassage.notes, SharedPassage.dataset_id.desc())
+    )
+    return {passage.take_id: passage for passage in session.scalars(statement)}
+
+
+def count_searched(session: Session, generation_id: int) -> int:
+    """How many takes of a generation were held against any training pieces."""
+    searched = select(SharedPassage.take_id).join(Take).where(Take.generation_id == generation_id).distinct()
+    return session.scalar(select(func.count()).select_from(searched.subquery())) or 0
 
 
 def is_current(passage: SharedPassage) -> bool:

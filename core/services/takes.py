@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session, joinedload
 
 from core.artifacts import ArtifactStore
 from core.errors import InputError, NotFoundError
+from core.models.evaluations import SharedPassage
 from core.models.generations import Generation, Take
 from core.models.jobs import Job, JobKind, JobState, Queue
 from core.music.notes import Notes
@@ -34,14 +36,32 @@ TAKE_ORDERS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class TakeFilter:
+    """Which takes of a generation; None is whichever.
+
+    Attributes:
+        starred: with a star.
+        defect: with a defect.
+        flagged: that share a passage with a training piece which unrelated music seldom shares; where nobody has
+            searched, none does.
+    """
+
+    starred: bool | None = None
+    defect: bool | None = None
+    flagged: bool | None = None
+
+
+ALL_TAKES = TakeFilter()
+
+
 def find_takes(
     session: Session,
     generation_id: int,
+    only: TakeFilter = ALL_TAKES,
     *,
     sort: str = "index",
     descending: bool = False,
-    starred: bool | None = None,
-    defect: bool | None = None,
     page: int = 1,
     per_page: int = 48,
 ) -> Page[Take]:
@@ -49,11 +69,14 @@ def find_takes(
     column = sort_column(dict(TAKE_ORDERS), sort)
     statement = select(Take).where(Take.generation_id == generation_id)
     total: int | None = None
-    if starred is not None:
-        statement = statement.where(Take.starred == starred)
-    if defect is not None:
-        statement = statement.where(Take.defect != "" if defect else Take.defect == "")
-    if starred is None and defect is None:
+    if only.starred is not None:
+        statement = statement.where(Take.starred == only.starred)
+    if only.defect is not None:
+        statement = statement.where(Take.defect != "" if only.defect else Take.defect == "")
+    if only.flagged is not None:
+        copies = exists().where(SharedPassage.take_id == Take.id, SharedPassage.flagged)
+        statement = statement.where(copies if only.flagged else ~copies)
+    if only == ALL_TAKES:
         total = session.scalar(select(Generation.takes_done).where(Generation.id == generation_id)) or 0
     # Both columns in one direction, as the indexes have them: no sorting, however many takes have the same figure.
     columns = (column, Take.index) if column is not Take.index else (column,)

@@ -89,8 +89,8 @@ class EventTraining:
         if self._step.devices < (seen := gpu_count()):
             batch = self._settings.batch_size
             self._hooks.log(
-                f"Of {seen} GPUs {self._step.devices} compute{'s' if self._step.devices == 1 else ''}: a batch of {batch} "
-                f"does not divide evenly among more. One of {-(-batch // seen) * seen} uses all."
+                f"Only {self._step.devices} of {seen} GPUs can share a batch of {batch} evenly; "
+                f"a batch of {-(-batch // seen) * seen} would use all."
             )
         if self._windows.longest < self._settings.window:
             self._hooks.log(

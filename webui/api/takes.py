@@ -12,7 +12,7 @@ from core.operations.retention import note_downloads
 from core.services import generations as generations_service
 from core.services import repeating
 from core.services import takes as service
-from core.services.originality import dataset_behind, passages_of, request_originality
+from core.services.originality import copies_among, dataset_behind, passages_of, request_originality
 from webui.access import names_others
 from webui.api.answers import MIDI, bytes_answer, location, stored_answer, tell_workers
 from webui.api.blueprint import api
@@ -44,8 +44,11 @@ def list_takes(generation_id: int, query_data: TakesQuery) -> TakeListing:
     """List the takes of a generation, filtered and sorted."""
     with current_services().database.reading() as session:
         generations_service.get_generation(session, generation_id)
-        page = service.find_takes(session, generation_id, **query_data.model_dump())
-        return TakeListing.of(page, TakeOutput.of)
+        asked = query_data.model_dump()
+        only = service.TakeFilter(**{name: asked.pop(name) for name in ("starred", "defect", "flagged")})
+        page = service.find_takes(session, generation_id, only, **asked)
+        copies = copies_among(session, [take.id for take in page.items])
+        return TakeListing.of(page, lambda take: TakeOutput.of(take, copies))
 
 
 @api.get("/takes/<number:take_id>")
@@ -53,7 +56,7 @@ def list_takes(generation_id: int, query_data: TakesQuery) -> TakeListing:
 def get_take(take_id: int) -> TakeOutput:
     """Show a take with its measures."""
     with current_services().database.reading() as session:
-        return TakeOutput.of(service.get_take(session, take_id))
+        return TakeOutput.of(service.get_take(session, take_id), copies_among(session, [take_id]))
 
 
 @api.patch("/takes/<number:take_id>")
@@ -67,7 +70,7 @@ def change_take(take_id: int, json_data: TakePatch) -> TakeOutput:
             take = service.star_take(session, take_id, json_data.starred)
         if json_data.note is not None:
             take = service.annotate_take(session, take_id, json_data.note)
-        return TakeOutput.of(take)
+        return TakeOutput.of(take, copies_among(session, [take_id]))
 
 
 @api.get("/takes/<number:take_id>/midi")

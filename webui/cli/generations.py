@@ -112,16 +112,19 @@ def generations(client: ApiClient, as_json: bool, **query: Any) -> None:
 @click.option("--sort", default="index", show_default=True, help="index, seed, notes, seconds or a measure.")
 @click.option("--descending", is_flag=True, help="The largest first.")
 @click.option("--starred", is_flag=True, help="Only those with a star.")
+@click.option("--copies", is_flag=True, help="Only those that are flagged as copies of a training piece.")
 @page_options
 @json_option
 @api_client
-def takes(client: ApiClient, generation: str, starred: bool, as_json: bool, **query: Any) -> None:
+def takes(client: ApiClient, generation: str, starred: bool, copies: bool, as_json: bool, **query: Any) -> None:
     """List the takes of a generation."""
     from webui.cli.numbers import number_in_path
     from webui.cli.tables import duration, print_json, print_page
 
     if starred:
         query["starred"] = "true"
+    if copies:
+        query["flagged"] = "true"
     answer = client.get(f"/generations/{number_in_path(generation, 'generation')}/takes", **query)
     if as_json:
         print_json(answer)
@@ -136,10 +139,12 @@ def takes(client: ApiClient, generation: str, starred: bool, as_json: bool, **qu
         "entropy": lambda item: f"{item['pitch_class_entropy']:.2f}",
         "polyphony": lambda item: f"{item['polyphony']:.2f}",
         "defect": lambda item: item["defect"],
+        "copied notes": lambda item: "" if item["copied_notes"] is None else str(item["copied_notes"]),
         "star": lambda item: "★" if item["starred"] else "",
         "remark": lambda item: item["note"],
     }
-    print_page(answer, columns, "No take is finished yet.")
+    empty = "No take is flagged as a copy; `cadenza evaluate MODEL --generation N` looks for copies."
+    print_page(answer, columns, empty if copies else "No take is finished yet.")
 
 
 def _settings(chosen: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from core.queue.waiting import why_waiting
 from core.sampling.settings import GenerationSettings
 from core.services import generations as service
 from core.services import repeating
-from core.services.takes import TAKE_ORDERS, find_takes
+from core.services.evaluations import evaluable_split
+from core.services.originality import copies_among, count_searched, dataset_behind
+from core.services.takes import ALL_TAKES, TAKE_ORDERS, TakeFilter, find_takes
 from webui.access import names_others, needs
 from webui.context import current_services
 from webui.identity import current_actor
@@ -26,6 +28,12 @@ from webui.words import plural
 
 bp = Blueprint("generations", __name__, url_prefix="/generations")
 
+_SHOWN = {
+    "starred": TakeFilter(starred=True),
+    "sound": TakeFilter(defect=False),
+    "defects": TakeFilter(defect=True),
+    "copies": TakeFilter(flagged=True),
+}
 _LARGEST_PROVENANCE_FILE = 16 * 2**20
 
 
@@ -61,16 +69,20 @@ def show(generation_id: int) -> Response:
         takes = find_takes(
             session,
             generation_id,
+            _SHOWN.get(shown, ALL_TAKES),
             sort=sort,
             descending=descending,
-            starred=True if shown == "starred" else None,
-            defect={"defects": True, "sound": False}.get(shown),
             page=number_arg("page"),
         )
+        behind = dataset_behind(session, generation)
         return page(
             "generations/show.html",
             generation=generation,
             takes=takes,
+            copies=copies_among(session, [take.id for take in takes.items]),
+            searched=count_searched(session, generation_id) if shown == "copies" else 0,
+            behind=behind,
+            split=evaluable_split(generation, behind),
             sort=sort,
             descending=descending,
             shown=shown,

@@ -17,6 +17,7 @@ from core.records.database import Database
 from core.services.generations import delete_generation
 from core.services.takes import (
     TAKE_ORDERS,
+    TakeFilter,
     annotate_take,
     find_takes,
     get_take,
@@ -72,8 +73,10 @@ def test_filters_count_what_they_show(content: WebContent, many: int) -> None:
             ({"defect": True}, 6),
             ({"defect": False}, 294),
             ({"starred": True, "defect": True}, 0),
+            ({"flagged": False, "starred": True}, 30),
+            ({"flagged": True}, 0),
         ):
-            page = find_takes(session, many, sort="notes", per_page=500, **values)
+            page = find_takes(session, many, TakeFilter(**values), sort="notes", per_page=500)
             assert len(page.items) == page.total == total
         with pytest.raises(InputError, match="sort: 'id; DROP' is unknown; allowed are index, seed, notes"):
             find_takes(session, many, sort="id; DROP")
@@ -86,7 +89,8 @@ def test_no_order_scans_or_sorts_all_takes(sqlite_url: str, store: Any) -> None:
     asked: list[tuple[str, Any]] = []
     event.listen(database.engine, "before_cursor_execute", lambda *args: asked.append((args[2], args[3])))
     choices: list[dict[str, Any]] = [{"sort": sort, "descending": down} for sort in TAKE_ORDERS for down in (0, 1)]
-    choices += [{"starred": True}, {"defect": True}, {"defect": False}]
+    filters = [{"starred": True}, {"defect": True}, {"defect": False}, {"flagged": True}, {"flagged": False}]
+    choices += [{"only": TakeFilter(**each)} for each in filters]
     with database.reading() as session:
         for choice in choices:
             find_takes(session, number, **choice)

@@ -59,6 +59,19 @@ def test_a_split_and_curves_are_asked_for(api: Any, content: WebContent) -> None
     assert "dataset_id" in fields
 
 
+def test_copies_among_a_generation_s_takes_are_told(api: Any, content: WebContent) -> None:
+    dataset, model = content.dataset(), content.model("Net")
+    generation = content.generation(model)
+    assert {take["copied_notes"] for take in api.get(f"/generations/{generation}/takes")["items"]} == {None}
+    content.evaluation(model, dataset, generation)
+    copied, *others = content.take_ids(generation)
+    flagged = api.get(f"/generations/{generation}/takes", flagged="true")
+    assert [(take["id"], take["copied_notes"]) for take in flagged["items"]] == [(copied, 40)]
+    assert (flagged["total"], api.get(f"/takes/{copied}")["copied_notes"]) == (1, 40)
+    rest = api.get(f"/generations/{generation}/takes", flagged="false")
+    assert [(take["id"], take["copied_notes"]) for take in rest["items"]] == [(take, None) for take in others]
+
+
 def test_what_cannot_be_measured_is_refused(api: Any, content: WebContent) -> None:
     model = content.model()
     _, fields = api.refused("POST", "/evaluations", 422, json={"model": model})

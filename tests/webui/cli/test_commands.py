@@ -178,6 +178,12 @@ def test_listing_takes(cadenza: Any, content: WebContent) -> None:
     assert "page 1 of 6, 60 in all" in listed
     assert "No take is finished yet" in cadenza.run("takes", str(generation), "--starred").stdout
     assert json.loads(cadenza.run("takes", str(generation), "--json").stdout)["total"] == 60
+    assert "looks for copies" in cadenza.run("takes", str(generation), "--copies").stdout
+    model, dataset = content.model("Net", seed=9), content.dataset()
+    measured = content.generation(model)
+    content.evaluation(model, dataset, measured)
+    copies = cadenza.run("takes", str(measured), "--copies").stdout.splitlines()
+    assert (len(copies), copies[1].split()[-1]) == (2, "40")
     assert "allowed are index" in cadenza.run("takes", str(generation), "--sort", "beauty", code=1).stderr
 
 

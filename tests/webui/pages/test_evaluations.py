@@ -206,6 +206,46 @@ def test_curves_of_different_music_name_it_and_are_said_not_to_compare(
     assert client.get(f"/models/compare/loss.json{alike}").json["series"][0]["name"] == f"B ({models[1]})"
 
 
+def test_copies_of_a_generation_are_marked_listed_and_looked_for(
+    client: FlaskClient, content: WebContent, everything: Any
+) -> None:
+    address = f"/generations/{everything.generation}"
+    marks = [f'id="take-{take}"' for take in everything.takes]
+    whole, copies = client.get(address).text, client.get(f"{address}?show=copies").text
+    assert whole.count("Copy: 40 notes") == 1
+    assert [mark in copies for mark in marks] == [True, *[False] * (len(marks) - 1)]
+    assert "1 take of 2 that were held against training pieces shares more" in copies
+    assert "6 takes not looked at yet" in copies
+    assert "Look for copies" in copies
+    asked = {
+        "model_id": everything.model,
+        "dataset_id": everything.dataset,
+        "generation_id": everything.generation,
+        "split": "validation",
+    }
+    assert all(f'name="{name}" value="{value}"' in copies for name, value in asked.items())
+    assert client.post("/evaluations", data=asked, headers={"Accept": "application/json"}).status_code == 200
+
+    other = content.generation(everything.model, seeds="20-23")
+    unknown = client.get(f"/generations/{other}?show=copies").text
+    assert "Nobody has looked for copies yet" in unknown
+    assert "Look for copies" in unknown
+    with content.database.transaction() as session:
+        for take in content.take_ids(other):
+            session.add(
+                SharedPassage(
+                    take_id=take, dataset_id=everything.dataset, notes=9, threshold=30, flagged=False, version=VERSION
+                )
+            )
+    none = client.get(f"/generations/{other}?show=copies").text
+    assert "Of 4 takes that were held against training pieces, none shares more" in none
+    assert "Look for copies" not in none
+    made_here = content.generation(content.model("Stranger", seed=5))
+    needs = client.get(f"/generations/{made_here}?show=copies").text
+    assert "It needs the model, takes that are finished" in needs
+    assert "<form" not in needs.partition('id="no-takes"')[2].partition("</div>")[0]
+
+
 def test_figures_of_earlier_definitions_say_so(client: FlaskClient, content: WebContent, everything: Any) -> None:
     pages = (f"/evaluations/{everything.evaluation}", f"/models/{everything.model}")
     for address in pages:

@@ -32,6 +32,7 @@ _PAGES = [
     "/generations/1?sort=polyphony&order=desc&page=100",
     "/generations/1?show=sound",
     "/generations/1?show=starred",
+    "/generations/1?show=copies",
     "/takes/1",
 ]
 _LONG_TABLES = "job|unit|generation|take|job_log|piece|training_point"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, WithJsonSchema
 
 from core.fields import setting
+from core.models.evaluations import SharedPassage
 from core.models.generations import Generation, Take
 from core.sampling.settings import LONGEST_NOTES, GenerationSettings
 from core.services.primers import PrimerChoice
@@ -67,6 +69,9 @@ class TakesQuery(PageQuery):
     descending: bool = setting(False, "Descending", "The largest first.")
     starred: bool | None = setting(None, "Starred", "Only those with (or without) a star.")
     defect: bool | None = setting(None, "Defect", "Only those with (or without) a defect.")
+    flagged: bool | None = setting(
+        None, "Flagged", "Only those that are (or are not) flagged as copies of a training piece."
+    )
 
 
 class ZipQuery(ApiInput):
@@ -141,14 +146,19 @@ class TakeOutput(ApiOutput):
     polyphony: float
     measures: dict[str, Any]
     defect: str = Field(description='Empty, "silent" or "stuck".')
+    copied_notes: int | None = Field(
+        description="Notes of the longest passage for which it is flagged as a copy; null where nobody searched."
+    )
     starred: bool
     note: str
     created_at: Moment
 
     @classmethod
-    def of(cls, take: Take) -> Self:
-        """A take as the API shows it."""
+    def of(cls, take: Take, copies: Mapping[int, SharedPassage]) -> Self:
+        """A take as the API shows it; `copies` are the passages of flagged takes, by the take's number."""
+        passage = copies.get(take.id)
         renamed: dict[str, Any] = {
+            "copied_notes": passage.notes if passage else None,
             "file_name": take_file_name(take),
             "size_bytes": take.midi_bytes,
             "notes": take.notes_count,
