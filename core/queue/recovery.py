@@ -123,8 +123,11 @@ def lose(
     row = session.execute(
         select(Unit.strikes, Unit.progressed, Unit.worker, Unit.queue, Unit.owner, Unit.claimed_at, Worker.device)
         .outerjoin(Worker, Worker.name == Unit.worker)
-        .where(Unit.id == unit_id)
-    ).one()
+        .where(Unit.id == unit_id, Unit.attempt == attempt, Unit.state == UnitState.RUNNING)
+    ).one_or_none()
+    if row is None:
+        # Before anything is written: the caller's transaction goes on, with what it has done for other units.
+        raise SupersededError(f"Attempt {attempt} of unit {unit_id} was taken back by somebody else.")
     held = gpus_held(row.device or "", row.queue)
     if count_gpu and row.claimed_at is not None and held:
         add_gpu_seconds(session, row.owner, held * (utc_now() - row.claimed_at).total_seconds())

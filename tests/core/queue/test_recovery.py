@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import event
 
 from core.errors import SupersededError
+from core.models.base import utc_now
 from core.models.jobs import Job, JobLog, JobState, Queue, Unit
+from core.models.queues import UsageDay
 from core.models.workers import Worker, WorkerState
-from core.queue import control, lifecycle
+from core.queue import control, lifecycle, recovery
 from core.queue.claim import Claim, claim
 from core.queue.recovery import Observer, Recovered, free_units_of
 from core.records.database import Database
@@ -165,6 +169,26 @@ def test_a_new_process_of_a_worker_takes_back_what_the_old_one_held(database: Da
         assert free_units_of(session, "w1", attempts_limit=3) == [mine.unit_id]
     assert unit_of(database, mine).state == "waiting"
     assert unit_of(database, others).state == "running"
+
+
+def test_what_was_taken_back_by_another_meanwhile_leaves_no_second_trace(database: Database, submit):
+    """Maintenance and a new process of the worker find the same lost unit at once."""
+    job = submit(queue=Queue.TRAINING)
+    with database.exclusive() as session:
+        claimed = claim(session, Queue.TRAINING, "w")
+        assert claimed is not None
+    with database.transaction() as session:
+        session.add(Worker(name="w", host="h", pid=1, queues=["training"], device="2 gpus", state=WorkerState.READY))
+        session.get_one(Unit, claimed.unit_id).claimed_at = utc_now() - timedelta(hours=1)
+    with database.transaction() as session:
+        recovery.lose(session, lifecycle.lock_job_of(session, claimed.unit_id), claimed.unit_id, claimed.attempt, 3)
+    with database.transaction() as session:
+        locked = lifecycle.lock_job_of(session, claimed.unit_id)
+        with pytest.raises(SupersededError):
+            recovery.lose(session, locked, claimed.unit_id, claimed.attempt, 3)
+    with database.reading() as session:
+        assert session.query(JobLog).where(JobLog.job_id == job.id).count() == 1
+        assert session.query(UsageDay).one().gpu_seconds == pytest.approx(2 * 3600, abs=120)
 
 
 def test_a_silent_worker_is_gone_until_it_comes_back(database: Database, observer, clock):
