@@ -149,9 +149,10 @@ def copies_among(session: Session, take_ids: Sequence[int]) -> dict[int, SharedP
         select(SharedPassage)
         .where(SharedPassage.take_id.in_(take_ids), SharedPassage.flagged)
         .options(joinedload(SharedPassage.piece))
-        .order_by(SharedPassage.notes, SharedPassage.dataset_id.desc())
     )
-    return {passage.take_id: passage for passage in session.scalars(statement)}
+    # Few datasets have flagged one take, so they need no index for their order.
+    ascending = sorted(session.scalars(statement), key=lambda passage: (passage.notes, -passage.dataset_id))
+    return {passage.take_id: passage for passage in ascending}
 
 
 def count_searched(session: Session, generation_id: int) -> int:
