@@ -31,7 +31,7 @@ def main() -> None:
 
 def measure(options: Options) -> list[Row]:
     """One row for each number of sequences."""
-    from core.modeling.backend import use_one_thread
+    from core.modeling.cores import use_one_thread
     from core.sampling.composer import Composer
 
     use_one_thread()  # first of all, as in a worker

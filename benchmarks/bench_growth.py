@@ -27,7 +27,7 @@ def main() -> None:
 
 def measure(options: Options) -> list[Row]:
     """How much the last factor of ten adds to the cost of a take, and to that of a note; 1 is a straight line."""
-    from core.modeling.backend import use_one_thread
+    from core.modeling.cores import use_one_thread
 
     use_one_thread()  # first of all, as in a worker
     checkpoint = lstm_checkpoint(64, 256)

@@ -29,7 +29,7 @@ def main() -> None:
 
 def measure(options: Options) -> list[Row]:
     """One row: both in takes per second, the overhead in the notes."""
-    from core.modeling.backend import use_one_thread
+    from core.modeling.cores import use_one_thread
     from core.sampling.composer import Composer
 
     use_one_thread()  # first of all, as in a worker

@@ -132,7 +132,7 @@ def _machine() -> str:
 
     import keras
 
-    from core.modeling.backend import device_kind, device_name
+    from core.modeling.devices import device_kind, device_name
 
     return f"{device_name()} ({device_kind()}), {keras.backend.backend()}, Python {platform.python_version()}"
 

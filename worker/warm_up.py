@@ -53,7 +53,8 @@ def warm_up(queues: Sequence[Queue], functions: Mapping[JobKind, str] = FUNCTION
                 ) from error
     if not _HEAVY & set(queues):
         return "CPU"
-    from core.modeling.backend import device_kind, gpu_count, use_one_thread
+    from core.modeling.cores import use_one_thread
+    from core.modeling.devices import device_kind, gpu_count
 
     if Queue.GENERATION in queues:
         use_one_thread()

@@ -1,25 +1,20 @@
-"""The only place that knows which machine learning library runs below Keras."""
+"""What Keras does not offer: asked of the machine learning library below it, whichever that is."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TypeVar
-
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from core.modeling.devices import device_kind
+
 Tensor = Any  # Keras tensors carry no types
 Tree = Any  # dicts, tuples and lists of tensors
 Operation = TypeVar("Operation", bound=Callable[..., Any])
-
-_POOL_EACH = "TF_OVERRIDE_GLOBAL_THREADPOOL"  # each device of TensorFlow has a pool of threads of its own
 
 
 def jit(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -190,99 +185,3 @@ def make_deterministic() -> None:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
-
-
-def use_one_thread() -> None:
-    """Run each operation on one core, if nothing was computed yet in this process; calling it again does no harm.
-
-    For generation: several threads divide a product otherwise than one does and so change its bits, and a block on
-    each core (see `on_core`) makes more of the processor than one block on all.
-    """
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        # A device for each core, with a pool of one thread of its own: in a common pool all blocks would take turns.
-        os.environ[_POOL_EACH] = "1"
-        cores = [tf.config.LogicalDeviceConfiguration()] * available_cores()
-        with contextlib.suppress(RuntimeError):  # too late: computing has begun
-            tf.config.threading.set_intra_op_parallelism_threads(1)
-            tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], cores)
-
-
-@contextlib.contextmanager
-def on_core(number: int) -> Iterator[None]:
-    """Compute on one core of the processor, counted from 0; on a GPU and under JAX this changes nothing."""
-    if number == 0 or keras.backend.backend() != "tensorflow" or device_kind() != "cpu":
-        yield
-        return
-    import tensorflow as tf
-
-    cores = len(tf.config.list_logical_devices("CPU"))
-    with tf.device(f"CPU:{number % cores}"):
-        yield
-
-
-def cpu_devices() -> list[str]:
-    """The names of TensorFlow's CPU devices that may share a training: one, but on a machine made for tests."""
-    import tensorflow as tf
-
-    names = [device.name for device in tf.config.list_logical_devices("CPU")]
-    return names[:1] if os.environ.get(_POOL_EACH) == "1" else names
-
-
-def available_cores() -> int:
-    """How many processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def device_name() -> str:
-    """The device's own name, such as "NVIDIA H100 80GB HBM3"; "CPU" without a GPU."""
-    if device_kind() == "cpu":
-        return "CPU"
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return str(jax.devices()[0].device_kind)
-    import tensorflow as tf
-
-    details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
-    return str(details.get("device_name", "GPU"))
-
-
-def has_bfloat16() -> bool:
-    """Whether the device multiplies bfloat16 matrices in hardware (NVIDIA GPUs from compute capability 8.0)."""
-    if device_kind() == "cpu":
-        return False
-    if keras.backend.backend() == "jax":
-        import jax
-
-        capability = str(getattr(jax.devices()[0], "compute_capability", "0"))
-        return float(capability) >= 8.0
-    import tensorflow as tf
-
-    details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
-    return tuple(details.get("compute_capability", (0, 0))) >= (8, 0)
-
-
-def gpu_count() -> int:
-    """How many GPUs this process sees, all of which a training uses; 0 without any."""
-    if device_kind() == "cpu":
-        return 0
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return len(jax.devices())
-    import tensorflow as tf
-
-    return len(tf.config.list_physical_devices("GPU"))
-
-
-def device_kind() -> str:
-    """What the arithmetic runs on: "cpu" or "gpu"."""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return "cpu" if jax.default_backend() == "cpu" else "gpu"
-    import tensorflow as tf
-
-    return "gpu" if tf.config.list_physical_devices("GPU") else "cpu"

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 import keras
 
-from core.modeling.backend import Tensor, Tree, cpu_devices, jit, to_device, to_numpy
+from core.modeling.backend import Tensor, Tree, jit, to_device, to_numpy
+from core.modeling.cores import cpu_devices
 
 Gradients = Callable[[Tree, Tree], tuple[Tensor, Tree]]
 """`(trees, data) -> (loss, gradients)`, the loss of one part of the batch already divided by what the whole counts."""

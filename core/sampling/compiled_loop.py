@@ -8,7 +8,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from core.modeling.backend import Tensor, Tree, copied, on_core, to_numpy
+from core.modeling.backend import Tensor, Tree, copied, to_numpy
+from core.modeling.cores import on_core
 from core.sampling.blocks import ChunkInput, ChunkOutput
 
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InputError
-from core.modeling.backend import make_deterministic, use_one_thread
+from core.modeling.backend import make_deterministic
 from core.modeling.checkpoints import Checkpoint
+from core.modeling.cores import use_one_thread
 from core.modeling.device_memory import unless_memory_is_full
 from core.music.notes import Notes
 from core.sampling.assembling import events_assembler, tutorial_assembler

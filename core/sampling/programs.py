@@ -10,7 +10,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from core.modeling.backend import Tensor, available_cores, device_kind
+from core.modeling.backend import Tensor
+from core.modeling.cores import available_cores
+from core.modeling.devices import device_kind
 from core.modeling.network import build_following
 from core.modeling.shapes import architecture
 from core.music.notes import Notes

@@ -56,8 +56,8 @@ def curve_difference(curves: Mapping[int, LossCurve]) -> str:
     """A sentence where curves are of different music, so that their heights do not compare; else nothing."""
     if len({curve.music for curve in curves.values()}) < 2:
         return ""
-    names = list(dict.fromkeys(curve.dataset_name or "a dataset that is gone" for curve in curves.values()))
-    of = f"of {', '.join(names)}" if len(names) > 1 else f"of several datasets called {names[0]}"
+    names = list(dict.fromkeys(f"“{curve.dataset_name}”" for curve in curves.values()))
+    of = f"of {', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else f"of several datasets called {names[0]}"
     return (
         f"These curves are {of}: each is of the pieces that its own training held out, so their heights do not compare."
     )

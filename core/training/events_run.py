@@ -11,7 +11,8 @@ import keras
 from core.datasets.corpus import Corpus
 from core.encoding.performance import encode
 from core.errors import TrainingError
-from core.modeling.backend import Tree, gpu_count, has_bfloat16, to_device, to_numpy
+from core.modeling.backend import Tree, to_device, to_numpy
+from core.modeling.devices import gpu_count, has_bfloat16
 from core.modeling.initial import initial_weights
 from core.modeling.network import build_network
 from core.music.notes import Notes

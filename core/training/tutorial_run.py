@@ -13,18 +13,9 @@ from numpy.typing import NDArray
 
 from core.datasets.corpus import Corpus
 from core.errors import TrainingError
-from core.modeling.backend import (
-    Tensor,
-    Tree,
-    device_kind,
-    jit,
-    scan,
-    side_by_side,
-    to_device,
-    to_numpy,
-    value_and_gradients,
-)
+from core.modeling.backend import Tensor, Tree, jit, scan, side_by_side, to_device, to_numpy, value_and_gradients
 from core.modeling.device_memory import is_out_of_memory, out_of_memory_errors
+from core.modeling.devices import device_kind
 from core.modeling.initial import initial_weights
 from core.modeling.tutorial import HEADS, SCALE, tutorial_forward
 from core.training.hooks import TrainingHooks, TrainingProgress, TrainingResult

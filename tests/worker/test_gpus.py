@@ -80,9 +80,9 @@ def test_a_worker_for_all_gpus_serves_trainings_only(capsys: pytest.CaptureFixtu
 
 
 def test_a_worker_says_how_many_gpus_its_trainings_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.modeling.backend.device_kind", lambda: "gpu")
+    monkeypatch.setattr("core.modeling.devices.device_kind", lambda: "gpu")
     for count, told in ((1, "gpu"), (2, "2 gpus")):
-        monkeypatch.setattr("core.modeling.backend.gpu_count", lambda count=count: count)
+        monkeypatch.setattr("core.modeling.devices.gpu_count", lambda count=count: count)
         assert warm_up([Queue.TRAINING]) == told
     assert warm_up([Queue.LIGHT]) == "CPU"
 

@@ -260,6 +260,22 @@ def test_the_threshold_is_what_unrelated_pieces_seldom_reach_and_related_ones_do
     assert unrelated_passages([], INDEX).threshold() == 32
 
 
+def test_a_piece_that_quotes_a_quarter_of_an_excerpt_is_of_the_same_music():
+    strangers = [piece(seed, 250) for seed in range(700, 720)]
+
+    def quoting(notes: int) -> Notes:
+        """The first notes of a training piece, and then one of the strangers."""
+        own, other = PIECES[4][slice(0, notes)], strangers[0][slice(0, 200 - notes)]
+        onsets = np.concatenate((own.onset_seconds, other.onset_seconds + own.onset_seconds[-1] + 1))
+        names = ("duration_seconds", "pitch", "velocity")
+        return Notes(onsets, *(np.concatenate((getattr(own, name), getattr(other, name))) for name in names))
+
+    some, many = (unrelated_passages([*strangers, quoting(notes)], INDEX) for notes in (45, 60))
+    assert (some.related, many.related) == (0, 1)
+    assert 40 <= some.lengths[-1] <= 50
+    assert many.lengths[-1] < 20
+
+
 def test_training_pieces_held_against_all_others_fill_up_what_the_threshold_stands_on():
     strangers = [piece(seed, 250) for seed in range(700, 720)]
     training = dict(zip(INDEX.pieces.tolist(), PIECES, strict=True))

@@ -195,7 +195,7 @@ def test_curves_of_different_music_name_it_and_are_said_not_to_compare(
             session.add(
                 TrainingPoint(training_id=training, step=400, values={"held_out_nats_per_event": 2.0, "seconds": 9.0})
             )
-    words = "These curves are of Chorales, Waltzes: each is of the pieces that its own training held out"
+    words = "These curves are of “Chorales” and “Waltzes”: each is of the pieces that its own training held out"
     apart, alike = f"?ids={models[0]},{models[1]}", f"?ids={models[1]},{models[2]}"
     assert words in client.get(f"/models/compare{apart}").text
     assert "These curves are" not in client.get(f"/models/compare{alike}").text
