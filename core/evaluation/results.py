@@ -28,6 +28,9 @@ lies below the longest."""
 SETS = ("takes", "real", "random")
 """What is held against the reference: the takes, real music beside them, random notes."""
 _FEWEST_EXCERPTS = 32
+# Of the takes of a large generation all are compared, with no more real and random music than tells how that is: the
+# distances within it grow with its square.
+_MOST_EXCERPTS = 1_000
 
 
 def music_results(
@@ -51,8 +54,9 @@ def music_results(
         how many a note hangs, in all of them, None where `hanging` is not counted.
     """
     length = max(int(np.median([len(take) for take in takes])), 1) if takes else 1
-    real = held_out_excerpts(held_out, length, max(len(takes), _FEWEST_EXCERPTS))
-    sets = dict(zip(SETS, (takes, real.beside, random_music(real.reference, len(takes))), strict=True))
+    beside = min(len(takes), _MOST_EXCERPTS)
+    real = held_out_excerpts(held_out, length, max(beside, _FEWEST_EXCERPTS))
+    sets = dict(zip(SETS, (takes, real.beside, random_music(real.reference, beside)), strict=True))
     reference = table_of(real.reference)
     hanging_seconds = hanging_from(longest_note_seconds)
     tables = {name: table_of(pieces) for name, pieces in sets.items()}

@@ -10,6 +10,7 @@ import pytest
 from core.evaluation.excerpts import held_out_excerpts, random_music
 from core.evaluation.features import table_of
 from core.evaluation.overlap import density, distances, overlap
+from core.evaluation.results import music_results
 from core.music.notes import Notes
 
 
@@ -107,3 +108,26 @@ def test_random_music_is_the_same_each_time_and_as_long_as_what_it_is_like():
     assert [len(piece) for piece in first] == [50, 70, 50]
     assert (first[0].pitch == again[0].pitch).all()
     assert first[1].end_seconds == pytest.approx(like[1].end_seconds, rel=0.6)
+
+
+def test_a_large_generation_is_compared_with_no_more_music_than_tells_how_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("core.evaluation.results._MOST_EXCERPTS", 100)
+    generator = np.random.default_rng(0)
+
+    def some(count: int) -> Notes:
+        onsets = np.cumsum(generator.integers(1, 40, count)) / 100
+        lengths = generator.integers(5, 60, count) / 100
+        return Notes.of(onsets, lengths, generator.integers(40, 90, count), generator.integers(30, 110, count))
+
+    takes = [some(16) for _ in range(120)]
+    found = music_results(takes, [some(1_800), some(1_800)], 8.0)
+    assert (found["takes"], found["reference"], found["real"]) == (120, 100, 100)
+    assert {which: len(values) for which, values in found["values"]["pitch_range"].items()} == {
+        "takes": 120,
+        "real": 100,
+        "random": 100,
+        "reference": 100,
+    }
+    assert found["overlap"]["takes"] > found["overlap"]["random"]
