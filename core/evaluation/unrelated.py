@@ -16,6 +16,8 @@ from core.music.notes import Notes
 
 EXCERPT_NOTES = 200
 _MOST_EXCERPTS = 200
+# So many give a length that another excerpt exceeds with a chance of 1 in 100.
+_ENOUGH_EXCERPTS = 99
 _LARGEST_EXCERPTS_PER_PIECE = 8
 _SELDOM = 0.01
 _LEAST_THRESHOLD = 16
@@ -95,8 +97,10 @@ def unrelated_passages(
 ) -> Unrelated:
     """Look up excerpts of real pieces, up to 200, in the index of the training pieces.
 
-    Where the held-out pieces give fewer, training pieces give the rest, each held against all others: a threshold that
-    stands on a few dozen excerpts is one more than the longest of them, whatever that happened to be.
+    Where the held-out pieces give fewer than 99, training pieces give the rest, each held against all others: a
+    threshold that stands on a few dozen excerpts is one more than the longest of them, whatever that happened to be.
+    Where they give enough, they alone decide: datasets such as MAESTRO hold many performances of one composition, all
+    in the same split.
 
     Args:
         held_out: pieces that are not in the index.
@@ -105,7 +109,8 @@ def unrelated_passages(
         between: called with excerpts done and excerpts in all; may raise to interrupt.
     """
     chosen = _excerpts(dict(enumerate(held_out)), _MOST_EXCERPTS)
-    others = _excerpts(training or {}, _MOST_EXCERPTS - sum(map(len, chosen.values())))
+    count = sum(map(len, chosen.values()))
+    others = _excerpts(training or {}, _MOST_EXCERPTS - count) if count < _ENOUGH_EXCERPTS else {}
     total = sum(len(cuts) for cuts in [*chosen.values(), *others.values()])
     done = 0
 

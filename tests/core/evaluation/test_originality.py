@@ -285,6 +285,9 @@ def test_training_pieces_held_against_all_others_fill_up_what_the_threshold_stan
     assert found.of_training == 60
     assert found.pieces == 20
     assert found.threshold() <= 20
+    # Held-out pieces that are enough decide alone.
+    enough = unrelated_passages([piece(seed, 250) for seed in range(700, 799)], INDEX, training)
+    assert (len(enough.lengths), enough.of_training) == (99, 0)
     # One that is there twice is no unrelated piece, though each copy is left out while the other is looked up.
     twice = PassageIndex.build([*PIECES, PIECES[7]], range(100, 131))
     again = unrelated_passages(strangers, twice, {**training, 130: PIECES[7]})
