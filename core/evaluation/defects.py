@@ -5,7 +5,7 @@ Real pieces are counted by the same rules, since a rule that real music breaks a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence, Set
 
 import numpy as np
 
@@ -59,9 +59,13 @@ def defects_of(notes: Notes, hanging_seconds: float | None = HANGING_SECONDS) ->
     return found
 
 
-def defects_per_thousand(pieces: Iterable[Notes], hanging_seconds: float | None = HANGING_SECONDS) -> dict[str, float]:
-    """How many of a thousand pieces have each defect, and `any` of them; NaN of no pieces, or where nothing is said."""
-    each = [defects_of(piece, hanging_seconds) for piece in pieces]
+def per_thousand(each: Sequence[Set[str]], hanging_seconds: float | None = HANGING_SECONDS) -> dict[str, float]:
+    """How many of a thousand pieces have each defect, and `any` of them; NaN of no pieces, or where nothing is said.
+
+    Args:
+        each: what `defects_of` found in each piece.
+        hanging_seconds: as `hanging_from` gives it.
+    """
     counts = {name: sum(name in found for found in each) for name in DEFECTS}
     counts["any"] = sum(bool(found) for found in each)
     figures = {name: 1000 * count / len(each) if each else float("nan") for name, count in counts.items()}

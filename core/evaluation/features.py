@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,9 +98,8 @@ def features_of(notes: Notes) -> dict[str, NDArray[np.float64]]:
     return {name: np.atleast_1d(np.asarray(shares.get(name, numbers.get(name)), np.float64)) for name in FEATURES}
 
 
-def table_of(pieces: Sequence[Notes]) -> dict[str, NDArray[np.float64]]:
-    """Each of `FEATURES` for many pieces, float64 `[pieces, size]`."""
-    rows = [features_of(piece) for piece in pieces]
+def table_of(rows: Sequence[Mapping[str, NDArray[np.float64]]]) -> dict[str, NDArray[np.float64]]:
+    """What `features_of` gave of many pieces, one below the other: each of `FEATURES`, float64 `[pieces, size]`."""
     return {name: np.stack([row[name] for row in rows]) if rows else np.zeros((0, 1)) for name in FEATURES}
 
 

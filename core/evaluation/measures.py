@@ -12,17 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.music.notes import PITCH_COUNT, Notes
+from core.music.pitch_classes import entropy_bits, pitch_class_counts, scale_consistency
 
 STEPS_PER_BEAT = 24
 BEATS_PER_SECOND = 2
 BEATS_PER_BAR = 4
-
-_MAJOR = (0, 2, 4, 5, 7, 9, 11)
-_MINOR = (0, 2, 3, 5, 7, 8, 10)
-# `[24, 12]`: 1 where a scale has a pitch class.
-_SCALES = np.array(
-    [[(pitch - root) % 12 in scale for pitch in range(12)] for scale in (_MAJOR, _MINOR) for root in range(12)], float
-)
 
 
 def muspy_measures(notes: Notes) -> dict[str, float]:
@@ -38,7 +32,7 @@ def muspy_measures(notes: Notes) -> dict[str, float]:
         names = ("pitch_entropy", "pitch_class_entropy", "scale_consistency", "polyphony", "polyphony_rate")
         return {**counts, **dict.fromkeys((*names, "empty_beat_rate", "groove_consistency"), float("nan"))}
     pitches = np.bincount(notes.pitch, minlength=PITCH_COUNT)
-    classes = np.bincount(np.arange(PITCH_COUNT) % 12, weights=pitches, minlength=12)
+    classes = pitch_class_counts(pitches)
     used = np.flatnonzero(pitches)
     onset, end = grid_steps(notes)
     sounding = _sounding(onset, end, notes.pitch)
@@ -46,9 +40,9 @@ def muspy_measures(notes: Notes) -> dict[str, float]:
         "n_pitches_used": float(len(used)),
         "n_pitch_classes_used": float(np.count_nonzero(classes)),
         "pitch_range": float(used[-1] - used[0]),
-        "pitch_entropy": _entropy(pitches),
-        "pitch_class_entropy": _entropy(classes),
-        "scale_consistency": min(float((_SCALES @ classes).max() / len(notes)), 1.0),
+        "pitch_entropy": entropy_bits(pitches),
+        "pitch_class_entropy": entropy_bits(classes),
+        "scale_consistency": scale_consistency(classes),
         "polyphony": float(sounding.sum() / np.count_nonzero(sounding)),
         "polyphony_rate": float(np.count_nonzero(sounding > 2) / len(sounding)),
         "empty_beat_rate": _empty_beat_rate(onset, end),
@@ -62,11 +56,6 @@ def grid_steps(notes: Notes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     onset = np.rint(notes.onset_seconds * steps_per_second).astype(np.int64)
     end = np.rint((notes.onset_seconds + notes.duration_seconds) * steps_per_second).astype(np.int64)
     return onset, np.maximum(end, onset + 1)
-
-
-def _entropy(counts: NDArray[np.generic]) -> float:
-    shares = counts[counts != 0] / counts.sum()
-    return max(float(-(shares * np.log2(shares)).sum()), 0.0)
 
 
 def _sounding(onset: NDArray[np.int64], end: NDArray[np.int64], pitch: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -8,15 +8,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.evaluation.defects import defects_per_thousand, hanging_from
+from core.evaluation.defects import defects_of, hanging_from, per_thousand
 from core.evaluation.excerpts import held_out_excerpts, random_music
-from core.evaluation.features import FEATURES, table_of
+from core.evaluation.features import FEATURES, features_of, table_of
 from core.evaluation.overlap import overlap
 from core.evaluation.unrelated import EXCERPT_NOTES, Unrelated
 from core.music.notes import Notes
@@ -34,7 +34,10 @@ _MOST_EXCERPTS = 1_000
 
 
 def music_results(
-    takes: Sequence[Notes], held_out: Sequence[Notes], longest_note_seconds: float | None
+    takes: Sequence[Notes],
+    held_out: Sequence[Notes],
+    longest_note_seconds: float | None,
+    told: Callable[[str, int, int, str], None] = lambda *_: None,
 ) -> dict[str, Any]:
     """Measures and defects of takes, of real excerpts of their length and of random notes.
 
@@ -45,6 +48,7 @@ def music_results(
         takes: what is measured.
         held_out: whole held-out pieces.
         longest_note_seconds: after how long the takes' notes were released at the latest; None where nothing did that.
+        told: called with the phase, what is done, what there is to do and its unit; may raise to interrupt.
 
     Returns:
         `takes`, `notes`, `reference` and `real` (how many of each); `features`: for each name of
@@ -57,10 +61,26 @@ def music_results(
     beside = min(len(takes), _MOST_EXCERPTS)
     real = held_out_excerpts(held_out, length, max(beside, _FEWEST_EXCERPTS))
     sets = dict(zip(SETS, (takes, real.beside, random_music(real.reference, beside)), strict=True))
-    reference = table_of(real.reference)
     hanging_seconds = hanging_from(longest_note_seconds)
-    tables = {name: table_of(pieces) for name, pieces in sets.items()}
-    features = {name: _compared(name, reference, tables) for name in FEATURES}
+    total, measured = len(real.reference) + sum(map(len, sets.values())), 0
+
+    def each_of(pieces: Sequence[Notes]) -> Iterator[Notes]:
+        nonlocal measured
+        for piece in pieces:
+            told("measuring takes and real music", measured, total, "pieces")
+            yield piece
+            measured += 1
+
+    reference = table_of([features_of(piece) for piece in each_of(real.reference)])
+    tables, defects = {}, {}
+    for name, pieces in sets.items():
+        both = [(features_of(piece), defects_of(piece, hanging_seconds)) for piece in each_of(pieces)]
+        tables[name] = table_of([features for features, _ in both])
+        defects[name] = _finite(per_thousand([found for _, found in both], hanging_seconds))
+    features = {}
+    for number, name in enumerate(FEATURES):
+        told("comparing with real music", number, len(FEATURES), "measures")
+        features[name] = _compared(name, reference, tables)
     common = [parts for parts in features.values() if all("area" in parts[name] for name in SETS)]
     return {
         "takes": len(takes),
@@ -78,7 +98,7 @@ def music_results(
             for name, feature in FEATURES.items()
             if not feature.vector
         },
-        "defects": {name: _finite(defects_per_thousand(pieces, hanging_seconds)) for name, pieces in sets.items()},
+        "defects": defects,
         "hanging_seconds": hanging_seconds,
     }
 

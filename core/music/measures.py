@@ -8,16 +8,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from core.music.notes import Notes
+from core.music.notes import PITCH_COUNT, Notes
+from core.music.pitch_classes import entropy_bits, pitch_class_counts, scale_consistency
 
 Defect = Literal["", "silent", "stuck"]
-
-_MAJOR = (0, 2, 4, 5, 7, 9, 11)
-_MINOR = (0, 2, 3, 5, 7, 8, 10)
-# `[24, 12]`: 1 where a scale has a pitch class.
-_SCALES = np.array(
-    [[(c - root) % 12 in scale for c in range(12)] for scale in (_MAJOR, _MINOR) for root in range(12)], float
-)
 
 _FEWEST_NOTES_PER_SECOND = 0.2
 _LARGEST_SILENT_SHARE = 0.5
@@ -71,9 +65,8 @@ def measure(notes: Notes) -> Measures:
     if not len(notes):
         return Measures()
     count, seconds = len(notes), notes.end_seconds
-    pitches = np.bincount(notes.pitch, minlength=128)
-    classes = np.bincount(np.arange(128) % 12, weights=pitches, minlength=12)
-    shares = classes[classes > 0] / count
+    pitches = np.bincount(notes.pitch, minlength=PITCH_COUNT)
+    classes = pitch_class_counts(pitches)
     sounding, silence = _coverage(notes.onset_seconds, notes.duration_seconds)
     return Measures(
         notes=float(count),
@@ -81,9 +74,9 @@ def measure(notes: Notes) -> Measures:
         notes_per_second=count / seconds if seconds else 0.0,
         lowest_pitch=float(notes.pitch.min()),
         highest_pitch=float(notes.pitch.max()),
-        pitch_classes=float(len(shares)),
-        pitch_class_entropy=max(float(-(shares * np.log2(shares)).sum()), 0.0),
-        scale_consistency=_scale_consistency(classes / count),
+        pitch_classes=float(np.count_nonzero(classes)),
+        pitch_class_entropy=entropy_bits(classes),
+        scale_consistency=scale_consistency(classes),
         polyphony=_pitch_seconds(notes) / sounding if sounding else 0.0,
         mean_velocity=float(notes.velocity.mean()),
         longest_silence_seconds=silence,
@@ -105,7 +98,7 @@ def find_defect(notes: Notes, measures: Measures | None = None) -> Defect:
         return "silent"
     if len(notes) < _FEWEST_NOTES_TO_BE_STUCK:
         return ""
-    commonest = np.sort(np.bincount(notes.pitch, minlength=128))[::-1] / len(notes)
+    commonest = np.sort(np.bincount(notes.pitch, minlength=PITCH_COUNT))[::-1] / len(notes)
     if commonest[0] > _LARGEST_SHARE_OF_ONE or commonest[0] + commonest[1] > _LARGEST_SHARE_OF_TWO:
         return "stuck"
     return ""
@@ -125,7 +118,3 @@ def _pitch_seconds(notes: Notes) -> float:
     shift = notes.pitch[order].astype(np.float64) * (notes.end_seconds + 1.0)
     sounding, _ = _coverage(notes.onset_seconds[order] + shift, notes.duration_seconds[order])
     return sounding
-
-
-def _scale_consistency(class_shares: NDArray[np.float64]) -> float:
-    return min(float((_SCALES @ class_shares).max()), 1.0)

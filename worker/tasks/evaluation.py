@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import exists, select
@@ -76,9 +77,7 @@ class _Measuring:
             self._compose()
             takes = self._takes()
             if "music" not in self._results:
-                self._tell("comparing with real music", 3)
-                composed = [notes for _, notes in takes]
-                self._store("music", music_results(composed, held_out.pieces, self._longest_note_seconds()))
+                self._compare([notes for _, notes in takes], held_out.pieces)
             if "originality" not in self._results:
                 self._search(takes, self._trained_on or dataset)
         with self._context.transaction() as session:
@@ -155,6 +154,12 @@ class _Measuring:
             self._tell("reading the takes", 3, number, len(rows), "takes")
             takes.append((row, take_notes(self._context.store, row)))
         return takes
+
+    def _compare(self, composed: list[Notes], held_out: Sequence[Notes]) -> None:
+        def told(phase: str, done: int, total: int, unit: str) -> None:
+            self._tell(phase, 3, done, total, unit)
+
+        self._store("music", music_results(composed, held_out, self._longest_note_seconds(), told))
 
     def _search(self, takes: list[tuple[Take, Notes]], dataset: Dataset) -> None:
         originality = _open(self._context, dataset, lambda: self._corpus(dataset), self._told)

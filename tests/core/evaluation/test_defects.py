@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.evaluation.defects import DEFECTS, defects_of, defects_per_thousand, hanging_from
+from core.evaluation.defects import DEFECTS, defects_of, hanging_from, per_thousand
 from core.music.notes import Notes
 from core.music.reading import read_midi
 
@@ -55,7 +55,7 @@ def test_a_note_hangs_from_where_the_takes_own_limit_ended_it(limit, seconds):
     assert defects_of(held, seconds) == (set() if seconds is None else {"hanging"})
     held.duration_seconds[3] = (seconds or 14.9) - 0.1
     assert defects_of(held, seconds) == set()
-    assert np.isnan(defects_per_thousand([held], seconds)["hanging"]) == (seconds is None)
+    assert np.isnan(per_thousand([defects_of(held, seconds)], seconds)["hanging"]) == (seconds is None)
 
 
 def test_notes_that_vanish():
@@ -80,13 +80,13 @@ def test_what_two_hands_can_reach(pitches, playable):
 
 
 def test_pieces_are_counted_by_the_thousand():
-    counts = defects_per_thousand([scale(), Notes.empty(), with_chord([24, 48, 72]), scale()])
+    counts = per_thousand([defects_of(piece) for piece in (scale(), Notes.empty(), with_chord([24, 48, 72]), scale())])
     assert counts == {**dict.fromkeys(DEFECTS, 0.0), "empty": 250.0, "unplayable": 250.0, "any": 500.0}
-    assert np.isnan(defects_per_thousand([])["any"])
+    assert np.isnan(per_thousand([])["any"])
 
 
 def test_real_pieces_hardly_ever_have_one(shared_data: Path):
     with zipfile.ZipFile(shared_data / "vienna4x22-midi.zip") as archive:
         names = sorted(name for name in archive.namelist() if name.endswith(".mid"))
-        counts = defects_per_thousand(read_midi(archive.read(name)).notes for name in names)
+        counts = per_thousand([defects_of(read_midi(archive.read(name)).notes) for name in names])
     assert counts["any"] < 50

@@ -58,7 +58,7 @@ def test_the_order_of_lengths_tells_pieces_apart_that_have_the_same_lengths():
     pitches = [60, 62] * 10
     turns = Notes.of(np.arange(20) * 0.6, [0.1, 0.5] * 10, pitches, [64] * 20)
     halves = Notes.of(np.arange(20) * 0.6, [0.1] * 10 + [0.5] * 10, pitches, [64] * 20)
-    table = table_of([turns, halves])
+    table = table_of([features_of(turns), features_of(halves)])
     assert (table["note_length_histogram"][0] == table["note_length_histogram"][1]).all()
     assert np.abs(table["note_length_transitions"][0] - table["note_length_transitions"][1]).sum() > 1.5
 

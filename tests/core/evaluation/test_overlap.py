@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.evaluation.excerpts import held_out_excerpts, random_music
-from core.evaluation.features import table_of
+from core.evaluation.features import FEATURES, features_of, table_of
 from core.evaluation.overlap import density, distances, overlap
 from core.evaluation.results import music_results
 from core.music.notes import Notes
@@ -82,8 +82,10 @@ def melody(seed: int, notes: int) -> Notes:
 
 def test_real_excerpts_overlap_more_with_real_ones_than_random_notes_do():
     music = held_out_excerpts([melody(seed, 300) for seed in range(12)], 100, 24)
-    reference, beside = table_of(music.reference), table_of(music.beside)
-    noise = table_of(random_music(music.reference, 24))
+    reference, beside, noise = (
+        table_of([features_of(piece) for piece in pieces])
+        for pieces in (music.reference, music.beside, random_music(music.reference, 24))
+    )
     for name in ("pitch_class_entropy", "mean_interval", "pitch_class_transitions"):
         real, random = overlap(reference[name], beside[name]), overlap(reference[name], noise[name])
         assert real.area > random.area + 0.1, name
@@ -122,7 +124,8 @@ def test_a_large_generation_is_compared_with_no_more_music_than_tells_how_it_is(
         return Notes.of(onsets, lengths, generator.integers(40, 90, count), generator.integers(30, 110, count))
 
     takes = [some(16) for _ in range(120)]
-    found = music_results(takes, [some(1_800), some(1_800)], 8.0)
+    told: list[tuple[str, int, int, str]] = []
+    found = music_results(takes, [some(1_800), some(1_800)], 8.0, lambda *progress: told.append(progress))
     assert (found["takes"], found["reference"], found["real"]) == (120, 100, 100)
     assert {which: len(values) for which, values in found["values"]["pitch_range"].items()} == {
         "takes": 120,
@@ -131,3 +134,9 @@ def test_a_large_generation_is_compared_with_no_more_music_than_tells_how_it_is(
         "reference": 100,
     }
     assert found["overlap"]["takes"] > found["overlap"]["random"]
+    # It takes most of a minute for 10,000 takes, so that each piece and each measure is told, and may interrupt.
+    pieces = [(done, total) for phase, done, total, unit in told if unit == "pieces"]
+    assert pieces == [(number, 420) for number in range(420)]
+    measures = [(done, total) for phase, done, total, unit in told if unit == "measures"]
+    assert measures == [(number, len(FEATURES)) for number in range(len(FEATURES))]
+    assert len(told) == len(pieces) + len(measures)

@@ -104,7 +104,7 @@ def test_one_that_was_stopped_at_each_stage_goes_on_to_the_same_results(
     whole = submit(workplace, model, dataset)
     workplace.run_all(task.run)
     number = submit(workplace, model, dataset)
-    phases = ("1 of 4", "2 of 4", "3 of 4: reading", "3 of 4: comparing", "4 of 4: searching")
+    phases = ("1 of 4", "2 of 4", "3 of 4: reading", "3 of 4: measuring", "3 of 4: comparing", "4 of 4: searching")
     for phase in phases:
         context = workplace.claim(Queue.GENERATION)
         stop_in(context, phase)
