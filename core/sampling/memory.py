@@ -62,5 +62,8 @@ def run_within_memory(
             if rows == 1:
                 raise model_does_not_fit() from None
             rows //= 2
-        # Tracebacks and their frames refer to each other, and to what the wider blocks hold.
+        else:
+            return
+        # Tracebacks and their frames refer to each other, and to what the wider blocks hold. Only here: a search of all
+        # that a process has loaded takes longer than composing a short take.
         gc.collect()

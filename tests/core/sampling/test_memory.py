@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,18 @@ def _compose(composer: Composer) -> dict[int, Notes]:
 
     composer.compose([(seed, 1.0) for seed in range(40)], TakeSettings(length=10), None, keep, lambda: False)
     return takes
+
+
+def test_nothing_is_searched_for_garbage_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    composer, searches = _composer(11), list[int]()
+    # Of a process that has loaded TensorFlow a search takes a quarter of a second, ten times as long as a short take.
+    monkeypatch.setattr("core.sampling.memory.gc", SimpleNamespace(collect=lambda: searches.append(1)))
+    assert len(_compose(composer)) == 40
+    assert not searches
+    device = _SmallDevice(composer, 4)
+    monkeypatch.setattr(composer._programs, "loops", device.loops)
+    assert len(_compose(composer)) == 40
+    assert len(searches) == 1
 
 
 def test_goes_on_in_narrower_blocks_and_begins_the_next_work_in_wide_ones(monkeypatch: pytest.MonkeyPatch) -> None:
