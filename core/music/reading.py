@@ -199,13 +199,10 @@ def _merge(parts: list[_Part], tempo_ticks: NDArray[np.int64], seconds_per_tick:
         end = np.concatenate([part.end for part in parts])
         pitch = np.concatenate([part.pitch for part in parts])
         velocity = np.concatenate([part.velocity for part in parts])
-        order = np.argsort(onset, kind="stable")
+    place = (onset << 7) | pitch
+    if (place[1:] < place[:-1]).any():  # seldom within one track, which symusic has sorted
+        order = np.argsort(place, kind="stable")
         onset, end, pitch, velocity = onset[order], end[order], pitch[order], velocity[order]
-    together = np.flatnonzero(onset[1:] == onset[:-1])
-    if len(together):  # only chords can be out of order now, so only they are sorted
-        rows = np.union1d(together, together + 1)
-        order = rows[np.argsort((onset[rows] << 7) | pitch[rows], kind="stable")]
-        end[rows], pitch[rows], velocity[rows] = end[order], pitch[order], velocity[order]
     start_seconds = _to_seconds(onset, tempo_ticks, seconds_per_tick)
     end_seconds = _to_seconds(end, tempo_ticks, seconds_per_tick)
     return Notes(start_seconds, end_seconds - start_seconds, pitch, velocity)
