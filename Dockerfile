@@ -18,7 +18,7 @@ VOLUME /data
 STOPSIGNAL SIGTERM
 
 FROM base AS web
-RUN pip install --require-hashes --requirement requirements/web.txt --requirement requirements/s3.txt
+RUN pip install --no-deps --require-hashes --requirement requirements/web.txt --requirement requirements/s3.txt
 COPY --from=source / ./
 RUN pip install --no-deps --no-build-isolation .
 USER cadenza
@@ -26,7 +26,7 @@ EXPOSE 8420
 CMD ["cadenza", "web"]
 
 FROM base AS cpu
-RUN pip install --require-hashes --requirement requirements/cpu.txt --requirement requirements/s3.txt
+RUN pip install --no-deps --require-hashes --requirement requirements/cpu.txt --requirement requirements/s3.txt
 COPY --from=source / ./
 RUN pip install --no-deps --no-build-isolation .
 USER cadenza
@@ -35,7 +35,7 @@ CMD ["cadenza", "worker", "--queue", "training", "--queue", "generation"]
 # TensorFlow brings CUDA's libraries itself; the host gives the driver (NVIDIA Container Toolkit).
 FROM base AS gpu
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
-RUN pip install --require-hashes --requirement requirements/gpu.txt --requirement requirements/s3.txt
+RUN pip install --no-deps --require-hashes --requirement requirements/gpu.txt --requirement requirements/s3.txt
 COPY --from=source / ./
 RUN pip install --no-deps --no-build-isolation .
 USER cadenza

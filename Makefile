@@ -71,7 +71,9 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and f"Python 3.11 to 3.13 is needed, this is {sys.version.split()[0]}; name one with PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 
+# --no-deps, since pip 23.2 (Python 3.11's) else asks for the newest release of what another package names with an
+# extra, past its pin. That the pins are complete, a test checks.
 $(VENV)/installed-%: requirements/%.txt pyproject.toml | $(VENV)/bin/python
-	$(PIP) install --quiet --require-hashes --requirement $<
+	$(PIP) install --quiet --no-deps --require-hashes --requirement $<
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -148,21 +148,6 @@ def test_images_are_built_from_targets_that_exist(services: dict[str, Any]) -> N
     assert all((ROOT / name).exists() for name in copied | set(re.findall(r"requirements/\w+\.txt", text)))
 
 
-def test_what_is_installed_together_fits_together() -> None:
-    def pinned(name: str) -> dict[str, str]:
-        lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
-        pairs = (re.match(r"([a-z0-9._-]+)==([^ ;\\]+)", line) for line in lines)
-        return {found[1]: found[2] for found in pairs if found}
-
-    s3 = pinned("s3")
-    assert "s3fs" in s3
-    for name in ("web", "cpu", "gpu"):
-        other = pinned(name)
-        assert {key: other[key] for key in s3.keys() & other.keys()} == {
-            key: s3[key] for key in s3.keys() & other.keys()
-        }
-
-
 def test_commands_are_understood(services: dict[str, Any], cluster: list[dict[str, Any]]) -> None:
     commands = [service["command"] for name, service in services.items() if name not in _OTHERS | _ONCE]
     commands += [
