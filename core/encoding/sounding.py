@@ -63,3 +63,40 @@ def facts_after(events: NDArray[np.integer], before: Facts) -> Facts:
         "reached": np.array([max(reached, keys.max(initial=NOTHING_YET))], np.int32),
         "velocity": np.array([velocity], np.int32),
     }
+
+
+def facts_along(events: NDArray[np.integer], every: int) -> Facts:
+    """The facts before every `every`-th event of a piece, the first one included.
+
+    Args:
+        events: integers `[e]`, e at least 1, from the piece's begin.
+
+    Returns:
+        As `facts_after` gives them for what comes before, row by row: `[ceil(e / every), ...]`.
+    """
+    tokens = events.astype(np.int64)
+    places = np.arange(0, tokens.size, every)
+    ticks = np.cumsum(np.where((tokens >= TIME_SHIFT) & (tokens < VELOCITY), tokens - (TIME_SHIFT - 1), 0))
+    now = np.concatenate(([0], ticks))[places]
+
+    def greatest(
+        rows: NDArray[np.int64], columns: NDArray[np.int64], values: NDArray[np.int64], width: int, least: int
+    ) -> NDArray[np.int64]:
+        """Of each column, the greatest value before each place; `least` where there is none."""
+        table = np.full((places.size + 1, width), least, np.int64)
+        np.maximum.at(table, (rows // every + 1, columns), values)
+        return np.maximum.accumulate(table, axis=0)[:-1]
+
+    rows = np.flatnonzero(tokens < TIME_SHIFT)
+    keys, struck = tokens[rows], tokens[rows] < NOTE_OFF
+    last = greatest(rows, keys % NOTE_OFF, 2 * ticks[rows] + struck, 128, NEVER)
+    # Those of later instants are larger, so the greatest belongs to the present one or to none.
+    within = np.where(struck, keys + 128, keys - NOTE_OFF)
+    reached = greatest(rows, np.zeros_like(rows), ticks[rows] * 256 + within, 1, NOTHING_YET)[:, 0]
+    rows = np.flatnonzero((tokens >= VELOCITY) & (tokens < VELOCITY + VELOCITY_BINS))
+    loudness = greatest(rows, np.zeros_like(rows), (rows + 1) * 64 + tokens[rows] - VELOCITY, 1, NO_VELOCITY)[:, 0] % 64
+    return {
+        "last": np.maximum(last - 2 * now[:, None], NEVER).astype(np.int32),
+        "reached": np.maximum(reached - now * 256, NOTHING_YET).astype(np.int32),
+        "velocity": loudness.astype(np.int32),
+    }

@@ -28,11 +28,13 @@ class FollowingNetwork:
 
     Attributes:
         parameters: how many numbers training adjusts.
+        compute_dtype: number format of the products over windows.
     """
 
     def __init__(self, network: FamilyNetwork) -> None:
         self._network = network
         self.parameters = network.parameters
+        self.compute_dtype = network.compute_dtype
 
     def initial_state(self, batch: int) -> Tree:
         """Nothing has been read."""

@@ -20,6 +20,10 @@ class Network(Protocol):
     def parameters(self) -> int:
         """How many numbers training adjusts."""
 
+    @property
+    def compute_dtype(self) -> str:
+        """Number format of the products over windows."""
+
     def initial_state(self, batch: int) -> Tree:
         """The state before the first event."""
 
@@ -54,10 +58,6 @@ class Network(Protocol):
 
 class FamilyNetwork(Network, Protocol):
     """One family's network, which can read something beside the events."""
-
-    @property
-    def compute_dtype(self) -> str:
-        """Number format of the products over windows."""
 
     def sequence(
         self,

@@ -26,6 +26,9 @@ SOUNDING_UNITS = 32
 
 Shapes = dict[str, tuple[int, ...]]
 
+# Gates of a recurrence or convolution, queries, keys and values, a gate and its value, two paths.
+_SIDE_BY_SIDE = {"lstm": 4, "gru": 3, "gates": 2, "paths": 2, "attention": 3, "forward": 2}
+
 # Only these decide what the network is; all other settings say how it was trained.
 _ARCHITECTURE: dict[str, tuple[str, ...]] = {
     "lstm": ("embedding", "units", "layers"),
@@ -70,6 +73,19 @@ def weight_shapes(settings: FamilySettings) -> Shapes:
 def parameter_count(settings: FamilySettings) -> int:
     """How many numbers training adjusts."""
     return sum(prod(shape) for shape in weight_shapes(settings).values())
+
+
+def hidden_matrices(settings: EventSettings) -> dict[str, int]:
+    """Which weights turn one layer's values into another's, and how many matrices lie side by side in each.
+
+    What reads events and what gives their logits is left out, and so is what is read beside the events.
+    """
+    found = {}
+    for name, shape in weight_shapes(settings).items():
+        layer, _, kind = name.partition(".")
+        if len(shape) > 1 and layer not in {"embedding", "output", "sounding", "beside"}:
+            found[name] = 1 if kind == "merge" else _SIDE_BY_SIDE.get(layer.partition("_")[0], 1)
+    return found
 
 
 def transformer_hidden(units: int) -> int:

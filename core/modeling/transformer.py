@@ -121,8 +121,12 @@ class TransformerNetwork(KeyedNetwork[TransformerSettings]):
 
     def _forward(self, weights: Tree, layer: int, flow: Tensor) -> Tensor:
         """SwiGLU (Shazeer 2020)."""
-        normed = rms_norm(flow, weights[f"forward_{layer}.scale"])
-        gate, value = ops.split(ops.matmul(normed, weights[f"forward_{layer}.kernel"]), 2, axis=-1)
+        normed, kernel = rms_norm(flow, weights[f"forward_{layer}.scale"]), weights[f"forward_{layer}.kernel"]
+        if kernel.dtype == "bfloat16":
+            # On a GPU the gradient of one product for both would first put their gradients side by side in memory.
+            gate, value = (ops.matmul(normed, half) for half in ops.split(kernel, 2, axis=-1))
+        else:
+            gate, value = ops.split(ops.matmul(normed, kernel), 2, axis=-1)
         return ops.matmul(ops.silu(gate) * value, weights[f"forward_{layer}.merge"])
 
     def _after(self, state: Tree, keys: list[Tensor], values: list[Tensor], events: int) -> Tree:

@@ -66,7 +66,17 @@ class EventSettings(FamilySettings):
     dropout: float = setting(0.0, "Dropout", "Share of values dropped in training.", ge=0, lt=0.9)
     learning_rate: float = learning_rate_setting(0.01)
     warmup_steps: int = warmup_setting(50)
-    weight_decay: float = setting(0.01, "Weight decay", "Of AdamW.", advanced=True, ge=0, le=1)
+    optimizer: str = setting(
+        "muon",
+        "Optimiser",
+        "How gradients change the weights. Muon learns more in the same steps; a step takes a little longer.",
+        advanced=True,
+        choices={"muon": "Muon between layers, AdamW at both ends", "adamw": "AdamW everywhere"},
+        pattern="^(muon|adamw)$",
+    )
+    weight_decay: float = setting(
+        0.01, "Weight decay", "Share taken off each matrix, times the rate.", advanced=True, ge=0, le=1
+    )
     clip_norm: float = setting(
         1.0, "Gradient clip", "Largest norm of all gradients together.", advanced=True, gt=0, le=1000
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from core.modeling.device_memory import is_out_of_memory, out_of_memory_errors, 
 from core.modeling.following import window_state
 from core.modeling.network import Network
 from core.modeling.parallel import Devices, training_devices
+from core.modeling.shapes import hidden_matrices
 from core.training.loss import event_nats
 from core.training.memory import batch_does_not_fit, weights_do_not_fit
+from core.training.muon import muon
 from core.training.optimizer import (
     adam,
     averaging_share,
@@ -39,6 +42,8 @@ class EventStep:
         self._network = network
         self._settings = settings
         self._devices = training_devices(settings.batch_size) if devices is None else devices
+        # Of these Muon takes care, of all others AdamW.
+        self._matrices = hidden_matrices(settings) if settings.optimizer == "muon" else {}
         self._compiled = self._devices.compile(self._gradients, self._update)
 
     @property
@@ -48,7 +53,8 @@ class EventStep:
 
     def begin(self, weights: Arrays) -> Tree:
         """The trees before the first step. Raises as `place`."""
-        trees = {"weights": weights, "first": zero_moments(weights), "second": zero_moments(weights)}
+        second = {name: array for name, array in weights.items() if name not in self._matrices}
+        trees = {"weights": weights, "first": zero_moments(weights), "second": zero_moments(second)}
         return self.place({**trees, "average": weights} if self._settings.average else trees)
 
     def place(self, trees: dict[str, Arrays]) -> Tree:
@@ -76,21 +82,27 @@ class EventStep:
         settings = self._settings
         return warmup_cosine(step, settings.steps, settings.warmup_steps, settings.learning_rate)
 
-    def advance(self, trees: Tree, batch: Batch, step: int) -> tuple[Tree, float]:
+    def advance(
+        self, trees: Tree, batch: Batch, step: int, meanwhile: Callable[[], None] = lambda: None
+    ) -> tuple[Tree, float]:
         """Step `step` (from 0): the trees after it and the batch's mean loss in nats per event.
+
+        `meanwhile` is called when a GPU has got its work and before that is waited for.
 
         Raises:
             TrainingError: the devices' memory is too small; the message names a batch that fits.
         """
         try:
-            return self._run(trees, batch, step)
+            return self._run(trees, batch, step, meanwhile)
         except out_of_memory_errors() as error:
             if not is_out_of_memory(error):
                 raise
         rows, window = batch.events.shape
         raise batch_does_not_fit(rows, window, "events", lambda most: self._try_some(trees, batch, step, most))
 
-    def _run(self, trees: Tree, batch: Batch, step: int) -> tuple[Tree, float]:
+    def _run(
+        self, trees: Tree, batch: Batch, step: int, meanwhile: Callable[[], None] = lambda: None
+    ) -> tuple[Tree, float]:
         settings = self._settings
         scalars = {
             "rate": np.float32(self.rate(step)),
@@ -98,6 +110,7 @@ class EventStep:
             "share": np.float32(averaging_share(step, settings.average)),
         }
         trees, loss = self._compiled(trees, self._parts(batch, step), scalars)
+        meanwhile()
         return trees, float(to_numpy(loss))
 
     def _parts(self, batch: Batch, step: int) -> list[dict[str, Any]]:
@@ -127,13 +140,18 @@ class EventStep:
 
     def _update(self, trees: Tree, gradients: Tree, scalars: Tree) -> Tree:
         gradients, _ = clip_by_global_norm(gradients, self._settings.clip_norm)
-        moments = (trees["first"], trees["second"])
-        weights, first, second = adam(
-            trees["weights"], gradients, *moments, scalars["rate"], scalars["correction"], self._settings.weight_decay
-        )
-        after = {"weights": weights, "first": first, "second": second}
+        weights, first, rate, decay = trees["weights"], trees["first"], scalars["rate"], self._settings.weight_decay
+        matrices, moments = muon(weights, gradients, first, self._matrices, rate, decay, self._network.compute_dtype)
+        others = {name: weight for name, weight in weights.items() if name not in matrices}
+        others, first, second = adam(others, gradients, first, trees["second"], rate, scalars["correction"], decay)
+        # In the order that they came in, which decides in which order their values are added up somewhere.
+        after = {
+            "weights": {name: matrices.get(name, others.get(name)) for name in weights},
+            "first": {name: moments.get(name, first.get(name)) for name in weights},
+            "second": second,
+        }
         if "average" in trees:
-            after["average"] = running_average(trees["average"], weights, scalars["share"])
+            after["average"] = running_average(trees["average"], after["weights"], scalars["share"])
         return after
 
     def _try_some(self, trees: Tree, batch: Batch, step: int, most: int) -> int:

@@ -126,7 +126,7 @@ class EventTraining:
         settings, place = self._settings, self._place
         step = place.step
         batch: Batch = self._windows.batch(step)
-        self._trees, loss = self._step.advance(self._trees, batch, step)
+        self._trees, loss = self._step.advance(self._trees, batch, step, lambda: self._windows.prepare(step + 1))
         if not math.isfinite(loss):
             raise TrainingError(
                 f"The loss became {loss} at step {step + 1}. {self._keeper.what_is_kept()} Train again with a "

@@ -7,29 +7,28 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from core.encoding.sounding import NEVER, Facts, facts_after, no_facts
+from core.encoding.sounding import NEVER, Facts, facts_after, facts_along
 
 # Facts are kept for every so many events of a piece; from there a window's are a few microseconds away.
 _EVERY = 512
 
 
 class Openings:
-    """The facts before any event of streams that lie end to end."""
+    """The facts before any event of streams that lie end to end; each piece is followed when it is first asked for."""
 
     def __init__(self, stream: NDArray[np.uint16], offsets: NDArray[np.int64]) -> None:
         """`stream` holds the pieces' events `[e]`, piece i from `offsets[i]` to `offsets[i + 1]`."""
         self._stream = stream
-        self._kept: dict[int, Facts] = {}
-        for first, end in pairwise(offsets.tolist()):
-            facts = no_facts(1)
-            for at in range(first, end, _EVERY):
-                self._kept[at] = facts
-                facts = facts_after(stream[at : min(end, at + _EVERY)], facts)
+        self._ends = dict(pairwise(offsets.tolist()))
+        self._kept: dict[int, Facts] = {}  # of each piece, by its first event
 
     def at(self, first: int, place: int) -> Facts:
         """The facts `[1, ...]` before the event at `place`, in the piece that begins at `first`."""
-        kept = place - (place - first) % _EVERY
-        return facts_after(self._stream[kept:place], self._kept[kept])
+        if first not in self._kept:
+            self._kept[first] = facts_along(self._stream[first : self._ends[first]], _EVERY)
+        known = (place - first) // _EVERY
+        kept = {name: values[known : known + 1] for name, values in self._kept[first].items()}
+        return facts_after(self._stream[first + known * _EVERY : place], kept)
 
 
 def transposed(facts: Facts, semitones: NDArray[np.int32]) -> Facts:

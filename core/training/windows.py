@@ -78,12 +78,21 @@ class EventWindows:
         self._factors = np.linspace(1 - settings.stretch, 1 + settings.stretch, count)
         self._streams: dict[int, tuple[NDArray[np.uint16], NDArray[np.int64]]] = {}
         self._openings: dict[int, Openings] = {}
+        self._prepared: tuple[int, Batch] | None = None
         offsets = self._stream(count // 2)[1]
         self.events = int(offsets[-1])
         self.longest = int(np.diff(offsets).max(initial=0))
 
+    def prepare(self, step: int) -> None:
+        """Make the batch of step `step` (from 0) before it is asked for."""
+        self._prepared = (step, self._made(step))
+
     def batch(self, step: int) -> Batch:
         """The batch of step `step` (from 0)."""
+        prepared, self._prepared = self._prepared, None
+        return prepared[1] if prepared is not None and prepared[0] == step else self._made(step)
+
+    def _made(self, step: int) -> Batch:
         settings = self._settings
         generator = np.random.default_rng([settings.seed, _BATCHES, step])
         rows, width = settings.batch_size, settings.window
