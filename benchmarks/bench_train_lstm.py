@@ -75,6 +75,7 @@ def our_training(options: Options, batch: int, steps: int, window: int = WINDOW)
         units=UNITS,
         layers=1,
         sounding=False,  # as the peers
+        optimizer="adamw",  # likewise
         batch_size=batch,
         window=window,
         steps=1_000_000,

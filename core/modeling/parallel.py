@@ -82,7 +82,7 @@ class OneDevice:
             loss, slopes = gradients(trees, data)
             return update(trees, slopes, scalars), loss
 
-        compiled = jit(step)
+        compiled = jit(step, repeatable=True)
         return lambda trees, parts, scalars: compiled(trees, parts[0], scalars)
 
 

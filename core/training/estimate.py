@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
-from core.modeling.shapes import weight_shapes
+from core.modeling.shapes import hidden_matrices, weight_shapes
+from core.training.event_settings import MUON_ITERATIONS
 from core.training.settings import (
     EventSettings,
     FamilySettings,
@@ -50,7 +51,8 @@ def training_flops(settings: FamilySettings, stats: Mapping[str, float]) -> floa
         events = settings.steps * settings.batch_size * settings.window
         evaluations = -(-settings.steps // settings.evaluate_every)
         held_out = min(stats.get("held_out_events", 0.0), _MOST_INTERVAL_EVENTS) * evaluations
-        return _OPERATIONS * per_event * (events + _FORWARD_SHARE * held_out)
+        optimiser = _muon_step_flops(settings) * settings.steps if settings.optimizer == "muon" else 0.0
+        return _OPERATIONS * per_event * (events + _FORWARD_SHARE * held_out) + optimiser
     if isinstance(settings, TutorialSettings):
         windows = stats.get("windows", stats.get("notes", 0.0)) * settings.epochs
         return _OPERATIONS * products * settings.window * windows
@@ -71,3 +73,13 @@ def estimate_seconds(settings: FamilySettings, stats: Mapping[str, float], gflop
     elif isinstance(settings, EventSettings):
         share = _WHOLE_WINDOWS_SHARE
     return _START_SECONDS + training_flops(settings, stats) / (gflops * 1e9 * share)
+
+
+def _muon_step_flops(settings: EventSettings) -> float:
+    """Floating point operations of one step's orthogonal updates, which do not depend on the batch."""
+    shapes, operations = weight_shapes(settings), 0.0
+    for name, count in hidden_matrices(settings).items():
+        *rows, columns = shapes[name]
+        short, long = sorted((prod(rows), columns // count))
+        operations += count * MUON_ITERATIONS * 2 * (2 * short**2 * long + short**3)
+    return operations

@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Literal
 from core.fields import PersonSettings, setting
 
 LARGEST_SEED = 2**32 - 1
+MUON_ITERATIONS = 5
+"""How often a step of Muon applies its polynomial; here, since estimates of time count its products without Keras."""
 
 
 def batch_setting(size: int) -> Any:

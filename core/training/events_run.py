@@ -11,7 +11,7 @@ import keras
 from core.datasets.corpus import Corpus
 from core.encoding.performance import encode
 from core.errors import TrainingError
-from core.modeling.backend import Tree, to_device, to_numpy
+from core.modeling.backend import Tree, has_fused_attention, to_device, to_numpy
 from core.modeling.devices import gpu_count, has_bfloat16
 from core.modeling.initial import initial_weights
 from core.modeling.network import build_network
@@ -92,6 +92,11 @@ class EventTraining:
             self._hooks.log(
                 f"Only {self._step.devices} of {seen} GPUs can share a batch of {batch} evenly; "
                 f"a batch of {-(-batch // seen) * seen} would use all."
+            )
+        if self._settings.family == "transformer" and self._place.precision == "bfloat16" and not has_fused_attention():
+            self._hooks.log(
+                "There is no attention here that keeps its scores out of the device's memory; long windows take much "
+                "of it, and more time. JAX has one with cuDNN 9 on NVIDIA GPUs."
             )
         if self._windows.longest < self._settings.window:
             self._hooks.log(

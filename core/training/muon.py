@@ -8,11 +8,11 @@ from math import prod, sqrt
 from keras import ops
 
 from core.modeling.backend import Tensor, Tree
+from core.training.event_settings import MUON_ITERATIONS
 
 _MOMENTUM = 0.95
-# The quintic polynomial that takes small singular values to about 1 in the fewest steps (Jordan 2024).
+# The quintic polynomial that takes small singular values to about 1 in a few steps (Jordan 2024).
 _A, _B, _C = 3.4445, -4.7750, 2.0315
-_STEPS = 5
 _SMALLEST_NORM = 1e-7
 # Gives an update the size that Adam's have on the average (Liu et al. 2025), so that rates and decay are shared.
 _ROOT_MEAN_SQUARE = 0.2
@@ -70,7 +70,7 @@ def orthogonalised(matrices: Tensor, dtype: str = "float32") -> Tensor:
     wide = ops.transpose(matrices, (0, 2, 1)) if rows > columns else matrices
     norm = ops.sqrt(ops.sum(ops.square(wide), axis=(1, 2), keepdims=True))
     x = ops.cast(wide / (norm + _SMALLEST_NORM), dtype)
-    for _ in range(_STEPS):
+    for _ in range(MUON_ITERATIONS):
         square = ops.matmul(x, ops.transpose(x, (0, 2, 1)))
         x = _A * x + ops.matmul(_B * square + _C * ops.matmul(square, square), x)
     x = ops.cast(x, "float32")

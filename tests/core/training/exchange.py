@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import keras
 import numpy as np
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 
 from core.datasets.corpus import Corpus
 from core.encoding.performance import encode
-from core.modeling.attention import attend, window_mask
+from core.modeling import backend
+from core.modeling.attention import attend, attend_window, window_mask
 from core.modeling.backend import jax_attention, jit, scan, to_device, to_numpy
 from core.modeling.checkpoints import Checkpoint
 from core.modeling.device_memory import is_out_of_memory, out_of_memory_errors
@@ -95,6 +97,18 @@ def attention_apart() -> float:
     return float(np.abs(to_numpy(ours) - to_numpy(theirs)).max())
 
 
+def attends_without_cudnn() -> bool:
+    """Whether a GPU without fused attention (as this machine, said to be one) attends all the same, while traced."""
+    values = keras.ops.cast(to_device(np.random.default_rng(4).normal(size=(1, 2, 64, 16))), "bfloat16")
+    with mock.patch.object(backend, "device_kind", return_value="gpu"):
+        backend.has_fused_attention.cache_clear()
+        found = jit(lambda each: attend_window(each, each, each, 32))(values)
+        tried = backend.has_fused_attention.cache_info().misses == 1
+    backend.has_fused_attention.cache_clear()
+    expected = attend(values, values, values, window_mask(64, 32))
+    return tried and float(np.abs(to_numpy(keras.ops.cast(found - expected, "float32"))).max()) < 0.02
+
+
 def full_memory_is_understood() -> bool:
     """Whether a request for more than an address space is told from another failure of a device."""
     import jax
@@ -108,17 +122,18 @@ def full_memory_is_understood() -> bool:
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    backend = keras.backend.backend()
+    library = keras.backend.backend()
     corpus = Corpus.from_bytes((folder / "corpus").read_bytes())
     events, found = events_of(corpus), {}
     for family in FAMILIES:
         own = trained(family, corpus)
-        (folder / f"{backend}-{family}.cadenza").write_bytes(own.to_bytes())
+        (folder / f"{library}-{family}.cadenza").write_bytes(own.to_bytes())
         theirs = Checkpoint.from_bytes((folder / f"{family}.cadenza").read_bytes())
         found[f"{family}_own"], found[f"{family}_theirs"] = logits_of(events, own, theirs)
         if family == "transformer":  # the one that carries most from step to step
             found[f"{family}_stepped"] = stepped_logits_of(theirs, events)
-    if backend == "jax":
+    if library == "jax":
         found["attention_apart"] = np.array(attention_apart())
+        found["attends_without_cudnn"] = np.array(attends_without_cudnn())
         found["full_memory"] = np.array(full_memory_is_understood())
-    np.savez(folder / f"{backend}.npz", **found)
+    np.savez(folder / f"{library}.npz", **found)

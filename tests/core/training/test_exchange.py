@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 def _uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks as small as these take longer to compile than to run."""
     for module in (parallel, exchange):
-        monkeypatch.setattr(module, "jit", lambda function: function)
+        monkeypatch.setattr(module, "jit", lambda function, **_: function)
 
 
 def test_both_libraries_give_the_same_logits(tmp_path: Path, make_corpus: Callable[..., Corpus]) -> None:
@@ -49,6 +49,7 @@ def test_both_libraries_give_the_same_logits(tmp_path: Path, make_corpus: Callab
             np.testing.assert_allclose(found[f"{family}_{said}"], expected, rtol=0, atol=1e-4, err_msg=family)
     np.testing.assert_allclose(found["transformer_stepped"], found["transformer_theirs"], rtol=0, atol=1e-4)
     assert found["attention_apart"] < 1e-5
+    assert found["attends_without_cudnn"]
     assert found["full_memory"]
 
 

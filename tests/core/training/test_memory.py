@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(autouse=True)
 def _uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks as small as these take longer to compile than to run."""
-    monkeypatch.setattr(parallel, "jit", lambda function: function)
+    monkeypatch.setattr(parallel, "jit", lambda function, **_: function)
 
 
 def _full(words: str = "OOM when allocating tensor") -> Exception:

@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import InputError
 from core.fields import allowed_range
-from core.training.settings import FAMILIES, TutorialSettings, parse_training_settings
+from core.training.settings import FAMILIES, TutorialSettings, parse_stored_settings, parse_training_settings
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,16 @@ def test_presets_are_valid_and_give_way(family: str, preset: str) -> None:
         "batch_size": 3,
     }
     assert FAMILIES[family].parse(settings.model_dump(mode="json")) == settings
+
+
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "tutorial"])
+def test_what_was_stored_before_a_setting_existed_stays_what_it_was(family: str) -> None:
+    values = parse_training_settings(family, {}).model_dump(mode="json")
+    earlier = {name: value for name, value in values.items() if name not in {"sounding", "optimizer"}}
+    assert (values["sounding"], values["optimizer"]) == (True, "muon")
+    stored = parse_stored_settings(family, earlier).model_dump(mode="json")
+    assert stored == {**values, "sounding": False, "optimizer": "adamw"}
+    assert parse_stored_settings(family, values).model_dump(mode="json") == values
 
 
 def test_the_articles_numbers() -> None:
