@@ -79,6 +79,7 @@ def _train(options: argparse.Namespace) -> int:
 def _train_on(file: Path, folder: Path, options: argparse.Namespace, wall: WallTime) -> int:
     from core.training.run import TrainingInterrupted, train
 
+    _keep_what_is_compiled(folder)
     packed = file.read_bytes()
     corpus = unpack_corpus(packed)
     settings = _settings(folder, options, corpus, hashlib.sha256(packed).hexdigest(), wall.began)
@@ -94,6 +95,19 @@ def _train_on(file: Path, folder: Path, options: argparse.Namespace, wall: WallT
     write_whole(folder / "result.json", f"{line}\n".encode())
     print(line)
     return 0
+
+
+def _keep_what_is_compiled(folder: Path) -> None:
+    """Under JAX, let the next run over the folder load what this one compiles, with the kernels chosen for it.
+
+    So no run but the first compiles, not even what measured the speed a second time, and all compute the same bits.
+    """
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_compilation_cache_dir", str((folder / "compiled").resolve()))
 
 
 def _settings(folder: Path, options: argparse.Namespace, corpus: Corpus, digest: str, began: float) -> FamilySettings:

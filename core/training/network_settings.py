@@ -124,16 +124,16 @@ class TransformerSettings(EventSettings):
         "Starter": {"steps": 1_000, "window": 256, "batch_size": 4, "average": 0.995},
         "Standard": {
             "units": 256, "layers": 6, "heads": 4, "context": 512, "steps": 8_000, "dropout": 0.1, "window": 512,
-            "batch_size": 16, "learning_rate": 0.001, "warmup_steps": 300, "weight_decay": 0.05, "average": 0.999,
+            "batch_size": 16, "learning_rate": 0.002, "warmup_steps": 300, "weight_decay": 0.05, "average": 0.999,
         },
         "Large": {
-            "units": 512, "layers": 10, "heads": 8, "context": 1024, "steps": 40_000, "dropout": 0.15,
-            "window": 2048, "batch_size": 32, "learning_rate": 0.0008, "warmup_steps": 1_000, "weight_decay": 0.1,
+            "units": 512, "layers": 10, "heads": 8, "context": 1024, "steps": 40_000, "dropout": 0.2,
+            "window": 2048, "batch_size": 32, "learning_rate": 0.0015, "warmup_steps": 1_000, "weight_decay": 0.1,
             "average": 0.9995, "stretch": 0.1, "transpose_semitones": 6, "evaluate_every": 1_000, "patience": 0,
         },
     }  # fmt: skip
 
-    learning_rate: float = learning_rate_setting(0.003)
+    learning_rate: float = learning_rate_setting(0.006)
     warmup_steps: int = warmup_setting(100)
     window: int = window_setting(128)
     batch_size: int = batch_setting(8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -208,6 +209,36 @@ def test_cut_and_killed_it_ends_as_if_it_had_run_at_once(
     packed.write_bytes(pack_corpus(Corpus.of([made_up_piece(9, 150)] * 2, ["train", "validation"])))
     with pytest.raises(ConflictError, match="another corpus"):
         main(command("cut"))
+
+
+# Ends after the step of its first argument.
+_CUT = """
+import sys
+from benchmarks import quality, run_folder
+
+reached = []
+run_folder.FolderHooks.progress = lambda hooks, told: reached.append(told.step)
+run_folder.FolderHooks.interrupted = lambda hooks: reached[-1:] == [int(sys.argv[1])]
+sys.exit(quality.main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.slow
+def test_under_jax_only_the_first_run_compiles(tmp_path: Path) -> None:
+    (tmp_path / "corpus.xz").write_bytes(pack_corpus(_corpus()))
+    chosen = ["units=8", "embedding=8", "batch_size=2", "window=8", "optimizer=adamw", "sounding=false"]
+    command = ["train", str(tmp_path / "corpus.xz"), str(tmp_path / "run"), "--family", "gru"]
+    command += ["--preset", "Starter", *[part for value in chosen for part in ("--set", value)]]
+    # What compiles in less than a second is not kept otherwise.
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    environment |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    kept = []
+    for step in ("3", "5"):
+        run = [sys.executable, "-c", _CUT, step, *command]
+        assert subprocess.run(run, check=False, timeout=300, env=environment).returncode == 3
+        kept.append({path.name for path in (tmp_path / "run" / "compiled").glob("jit_step-*-cache")})
+    assert len(kept[0]) == 1
+    assert kept[1] == kept[0]
 
 
 def _curve(folder: Path) -> list[dict[str, float]]:
