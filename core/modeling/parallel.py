@@ -77,13 +77,17 @@ class OneDevice:
 
     def compile(self, gradients: Gradients, update: Update) -> Step:
         """One compiled function."""
+        compiled = self.program(gradients, update)
+        return lambda trees, parts, scalars: compiled(trees, parts[0], scalars)
+
+    def program(self, gradients: Gradients, update: Update) -> Callable[..., Any]:
+        """That function: `(trees, the whole batch, scalars) -> (trees, loss)`."""
 
         def step(trees: Tree, data: Tree, scalars: Tree) -> tuple[Tree, Tensor]:
             loss, slopes = gradients(trees, data)
             return update(trees, slopes, scalars), loss
 
-        compiled = jit(step, repeatable=True)
-        return lambda trees, parts, scalars: compiled(trees, parts[0], scalars)
+        return jit(step, repeatable=True)
 
 
 class MirroredDevices:

@@ -1,0 +1,148 @@
+"""`python -m benchmarks.absent_gpu`: what a training step needs of an H100, on a machine that has none.
+
+    pip install 'jax[cuda12]'       # beside Keras; no driver and no GPU are needed
+    python -m benchmarks.absent_gpu --family transformer --preset Large --set batch_size=48
+
+XLA compiles the step for the GPU that is described below, as it would there; only timing kernels against each other, by
+which it chooses among equals, is left out. What comes out is read, not run: memory, kernels, bytes, products, and the
+time below which no H100 does it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from benchmarks.compiled_program import Cost, cost_of
+from core.training.settings import EventSettings, TransformerSettings, parse_training_settings
+
+_NAME = "NVIDIA H100 80GB HBM3"
+# What large products and copies may reach of the data sheet's 989 T in bfloat16 and 3.35 TB a second: 60 and 85 %.
+_FLOPS, _BYTES = 0.6 * 989e12, 0.85 * 3.35e12
+_SCALARS = ("rate", "correction", "share")
+
+_H100 = """
+gpu_device_info {
+  threads_per_block_limit: 1024 threads_per_warp: 32 shared_memory_per_block: 49152 shared_memory_per_core: 233472
+  threads_per_core_limit: 2048 core_count: 132 fpus_per_core: 128 block_dim_limit_x: 2147483647 block_dim_limit_y: 65535
+  block_dim_limit_z: 65535 memory_bandwidth: 3352320000000 l2_cache_size: 52428800 clock_rate_ghz: 1.98
+  device_memory_size: 84929347584 shared_memory_per_block_optin: 232448 cuda_compute_capability { major: 9 }
+  registers_per_core_limit: 65536 registers_per_block_limit: 65536
+}
+platform_name: "CUDA"
+dnn_version_info { major: 9 minor: 12 }
+runtime_version { major: 12 minor: 8 }
+device_description_str: "NVIDIA H100 80GB HBM3"
+"""
+
+
+def main() -> int:
+    """Compile and tell."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.absent_gpu")
+    parser.add_argument("--family", default="transformer")
+    parser.add_argument("--preset", default="Large")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    options = parser.parse_args()
+    os.environ |= {"KERAS_BACKEND": "jax", "JAX_SKIP_CUDA_CONSTRAINTS_CHECK": "1"}
+    given = dict(pair.split("=", 1) for pair in options.set)
+    settings = parse_training_settings(options.family, given, options.preset)
+    if not isinstance(settings, EventSettings):
+        parser.error(f"{options.family} is not of the families over events")
+    compiled = _compiled_step(settings)
+    cost, memory = cost_of(compiled.as_text()), compiled.memory_analysis()
+    _tell(settings, cost, memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes)
+    return 0
+
+
+def _compiled_step(settings: EventSettings) -> Any:
+    """The whole training step of `core.training.event_step`, compiled by XLA for the H100."""
+    import jax
+    from jax._src import xla_bridge
+    from jax.experimental import topologies
+
+    from core.modeling import backend
+    from core.modeling.initial import initial_weights
+    from core.modeling.network import build_network
+    from core.training.event_step import EventStep
+
+    canonical = xla_bridge.canonicalize_platform
+    # JAX asks for a GPU to learn whether "gpu" means "cuda" (jax-ml/jax issue 23971).
+    named = mock.patch.object(
+        xla_bridge, "canonicalize_platform", lambda name: "cuda" if name in {"gpu", "cuda"} else canonical(name)
+    )
+    attention = mock.patch.object(backend, "has_fused_attention", return_value=True)
+    with named, attention, mock.patch.object(backend, "device_kind", return_value="gpu"):
+        there = topologies.get_topology_desc(platform="cuda", target_config=_H100, topology="1x1x1")
+        mesh = topologies.make_mesh(there, (1,), ("all",))
+        place = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+        device = _AbsentDevice()
+        step = EventStep(build_network(settings, "bfloat16"), settings, device)
+        arguments = jax.tree.map(
+            lambda array: jax.ShapeDtypeStruct(np.shape(array), np.asarray(array).dtype, sharding=place),
+            (step.begin(initial_weights(settings)), _batch(settings), dict.fromkeys(_SCALARS, np.float32(0))),
+        )
+        return device.compiled.trace(*arguments).lower(lowering_platforms=("cuda",)).compile()
+
+
+class _AbsentDevice:
+    """Takes the place of `core.modeling.parallel.OneDevice` and keeps what is to be compiled."""
+
+    count = parts = 1
+
+    def place(self, tree: Any) -> Any:
+        """Nowhere."""
+        return tree
+
+    def single(self, tree: Any) -> Any:
+        """As it is."""
+        return tree
+
+    def compile(self, gradients: Any, update: Any) -> Any:
+        """Not yet."""
+        from core.modeling.parallel import OneDevice
+
+        self.compiled = OneDevice().program(gradients, update)
+        return self.compiled
+
+
+def _batch(settings: EventSettings) -> dict[str, Any]:
+    """Arrays as a training step gets them."""
+    from core.encoding.sounding import no_facts
+    from core.modeling.network import build_network
+
+    rows = settings.batch_size
+    events = np.zeros((rows, settings.window), np.int32)
+    batch: dict[str, Any] = {"events": events, "targets": events, "counted": np.float32(1)}
+    if settings.sounding:
+        batch["facts"] = no_facts(rows)
+    masks = build_network(settings).dropout_masks(np.random.default_rng(0), rows)
+    return batch if masks is None else {**batch, "masks": masks}
+
+
+def _attention_flops(settings: EventSettings) -> float:
+    """Of the fused attention, forward and two and a half times that backward (it computes the scores again)."""
+    if not isinstance(settings, TransformerSettings):
+        return 0.0
+    seen = np.minimum(np.arange(1, settings.window + 1), settings.context).sum() * settings.batch_size
+    return float(3.5 * 4 * seen * settings.units * settings.layers)
+
+
+def _tell(settings: EventSettings, cost: Cost, memory_bytes: int) -> None:
+    attention = _attention_flops(settings)
+    events = settings.batch_size * settings.window
+    least = sum(max(each.flops / _FLOPS, each.bytes / _BYTES) for each in cost.kernels) + attention / _FLOPS
+    print(f"{settings.family}, {settings.batch_size} x {settings.window} events a step, bfloat16, on {_NAME}")
+    print(f"memory              {memory_bytes / 2**30:.1f} GiB")
+    print(f"kernels             {len(cost.kernels):,}, of them fused attention {cost.fused_attentions}")
+    print(f"read and written    {cost.bytes / 1e9:.1f} GB")
+    print(f"products            {cost.flops / 1e12:.2f} T, and {attention / 1e12:.2f} T of attention")
+    print(f"a step takes at least {1000 * least:.0f} ms: {events / least:,.0f} events a second at most")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
