@@ -19,7 +19,7 @@ class Kernel:
     """One step of the program.
 
     Attributes:
-        bytes: of all that it reads and writes, each value counted once, as if no cache held any.
+        bytes: of all that it reads and writes, each value once, as if no cache held any; of what is sliced, the whole.
         flops: of its matrix products; of a library's own kernels, such as fused attention, none.
     """
 
@@ -29,7 +29,7 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """All kernels of a program that runs straight through (a loop counts as one kernel, its body once)."""
+    """All kernels of a program that runs straight through."""
 
     kernels: list[Kernel]
     fused_attentions: int
@@ -46,17 +46,27 @@ class Cost:
 
 
 def cost_of(text: str) -> Cost:
-    """Read an optimised HLO module, as `Compiled.as_text()` gives it."""
-    entry, computations = _computations(text)
+    """Read an optimised HLO module, as `Compiled.as_text()` gives it.
+
+    Raises:
+        ValueError: the program has a loop, of whose steps the text does not tell what they read of what they are
+            given; or a line is not understood.
+    """
+    entry, computations = _computations(re.sub(r"/\*index=\d+\*/", "", text))
     shapes: dict[str, str] = {}
     kernels = []
     for name, shape, operation, rest in computations[entry]:
         shapes[name] = shape
         if operation in _NO_KERNELS:
             continue
+        if operation == "while":
+            raise ValueError(f"the program has a loop, {name}")
         arguments = re.findall(r"%([\w.\-]+)", rest.split(")")[0])
         moved = _size(shape) + sum(_size(shapes.get(argument, "")) for argument in arguments)
-        kernels.append(Kernel(moved, sum(_flops(called, computations) for called in _called(rest))))
+        products = sum(_flops(called, computations) for called in _called(rest))
+        if "__cublas$lt$matmul" in rest:
+            products += _product(shape, shapes[arguments[0]], rest, r'"lhs_contracting_dimensions":\["([0-9",]+)"\]')
+        kernels.append(Kernel(moved, products))
     return Cost(kernels, text.count('custom_call_target="__cudnn$fmha'))
 
 
@@ -73,11 +83,13 @@ def _computations(text: str) -> tuple[str, dict[str, list[Instruction]]]:
             entry = current if head[1] else entry
         elif current and (instruction := _INSTRUCTION.match(line)):
             found[current].append((instruction[1], instruction[2], instruction[3], instruction[4]))
+        elif current and " = " in line:
+            raise ValueError(f"not understood: {line.strip()[:200]}")
     return entry, found
 
 
 def _called(rest: str) -> list[str]:
-    return re.findall(r"(?:calls|body)=%?([\w.\-]+)", rest)
+    return re.findall(r"calls=%?([\w.\-]+)", rest)
 
 
 def _flops(name: str, computations: dict[str, list[Instruction]]) -> float:
@@ -86,12 +98,18 @@ def _flops(name: str, computations: dict[str, list[Instruction]]) -> float:
     total = 0.0
     for _, shape, operation, rest in computations.get(name, []):
         if operation == "dot":
-            left = _axes(shapes[re.findall(r"%([\w.\-]+)", rest)[0]])
-            contracted = re.search(r"lhs_contracting_dims=\{([0-9,]+)\}", rest)
-            assert contracted is not None
-            total += 2.0 * prod(_axes(shape)) * prod(left[int(axis)] for axis in contracted[1].split(","))
+            left = shapes[re.findall(r"%([\w.\-]+)", rest)[0]]
+            total += _product(shape, left, rest, r"lhs_contracting_dims=\{([0-9,]+)\}")
         total += sum(_flops(called, computations) for called in _called(rest))
     return total
+
+
+def _product(result: str, left: str, rest: str, contracting: str) -> float:
+    """Of one matrix product, from the shapes of its result and left side, and what names the axes summed over."""
+    axes = re.search(contracting, rest)
+    assert axes is not None
+    summed = prod(_axes(left)[int(axis)] for axis in re.findall(r"\d+", axes[1]))
+    return 2.0 * prod(_axes(result)) * summed
 
 
 def _axes(shape: str) -> list[int]:

@@ -100,7 +100,7 @@ def _train_on(file: Path, folder: Path, options: argparse.Namespace, wall: WallT
 def _keep_what_is_compiled(folder: Path) -> None:
     """Under JAX, let the next run over the folder load what this one compiles, with the kernels chosen for it.
 
-    So no run but the first compiles, not even what measured the speed a second time, and all compute the same bits.
+    So the first run alone compiles, and that once, though it measures the speed before; and all compute alike.
     """
     import keras
 
@@ -108,6 +108,7 @@ def _keep_what_is_compiled(folder: Path) -> None:
         import jax
 
         jax.config.update("jax_compilation_cache_dir", str((folder / "compiled").resolve()))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def _settings(folder: Path, options: argparse.Namespace, corpus: Corpus, digest: str, began: float) -> FamilySettings:

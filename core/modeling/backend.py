@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from core.modeling.device_memory import is_out_of_memory
 from core.modeling.devices import device_kind
 
 Tensor = Any  # Keras tensors carry no types
@@ -146,14 +147,18 @@ def fused_attention(queries: Tensor, keys: Tensor, values: Tensor, context: int)
 
     Only JAX offers it, on NVIDIA GPUs, for bfloat16. Arguments and result are `[batch, heads, time, head]`.
     """
-    if queries.dtype != "bfloat16" or not has_fused_attention():
+    if queries.dtype != "bfloat16" or not has_fused_attention(queries.shape[-1]):
         return None
     return jax_attention(queries, keys, values, context, "cudnn")
 
 
-@lru_cache(maxsize=1)
-def has_fused_attention() -> bool:
-    """Whether `fused_attention` can be used here: tried once, with one head over 64 events and its gradient."""
+@lru_cache(maxsize=8)
+def has_fused_attention(head: int) -> bool:
+    """Whether `fused_attention` can be used here for heads of that width: tried once, over 64 events, with a gradient.
+
+    Raises:
+        Exception: the device's memory is full, which `is_out_of_memory` knows.
+    """
     if keras.backend.backend() != "jax" or device_kind() != "gpu":
         return False
     import jax
@@ -164,9 +169,11 @@ def has_fused_attention() -> bool:
     try:
         # Outside of what is being traced just now.
         with jax.ensure_compile_time_eval():
-            to_numpy(jax.jit(jax.grad(tried))(keras.ops.ones((1, 1, 64, 64), "bfloat16")))
-    except (RuntimeError, ValueError, NotImplementedError):
-        # No cuDNN, one that is too old, or a GPU that it has no such attention for.
+            to_numpy(jax.jit(jax.grad(tried))(keras.ops.ones((1, 1, 64, head), "bfloat16")))
+    except (RuntimeError, ValueError, NotImplementedError) as error:
+        if is_out_of_memory(error):
+            raise
+        # No cuDNN, one that is too old, or heads or a GPU that it has no such attention for.
         return False
     return True
 

@@ -17,6 +17,7 @@ from core.services.generations import create_generation
 from core.services.models import model_for
 from core.services.primers import primer_choice_of
 from core.services.trainings import create_training
+from core.training.settings import stored_values
 
 
 def resubmit(
@@ -90,7 +91,7 @@ def _training(session: Session, old: Training, changes: Mapping[str, Any], name:
         session,
         dataset_id=old.dataset_id,
         family=old.family,
-        values={**old.settings, **changes},
+        values={**stored_values(old.family, old.settings), **changes},
         name=name or old.name,
         owner=owner,
     )

@@ -19,7 +19,7 @@ from core.services.estimates import training_work
 from core.services.paging import Page, fetch_page
 from core.services.rows import storable
 from core.services.window_fit import check_window, window_advice
-from core.training.settings import FAMILIES, FamilySettings, parse_training_settings
+from core.training.settings import FAMILIES, FamilySettings, parse_stored_settings, parse_training_settings
 
 LONGEST_NAME = 200
 
@@ -107,9 +107,10 @@ def get_training(session: Session, training_id: int) -> Training:
 
 def advice_on(training: Training) -> str:
     """What a person should know of a training's settings on its dataset; empty without any."""
-    cls = FAMILIES.get(training.family)
+    if training.family not in FAMILIES:
+        return ""
     try:
-        return window_advice(training.dataset, cls.parse(training.settings)) if cls is not None else ""
+        return window_advice(training.dataset, parse_stored_settings(training.family, training.settings))
     except InputError:  # of another version, whose settings are not today's
         return ""
 

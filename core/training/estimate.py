@@ -22,6 +22,8 @@ _OPERATIONS = 6.0
 _HALF_SPEED_UNITS = 400
 _TUTORIAL_SHARE = 0.18
 _WHOLE_WINDOWS_SHARE = 0.5
+# Of Muon's products, which are large and stand side by side.
+_MUON_SHARE = 0.8
 # Loading, encoding and compiling.
 _START_SECONDS = 6.0
 # A held-out pass has no gradients: a third of the work for each event.
@@ -51,8 +53,7 @@ def training_flops(settings: FamilySettings, stats: Mapping[str, float]) -> floa
         events = settings.steps * settings.batch_size * settings.window
         evaluations = -(-settings.steps // settings.evaluate_every)
         held_out = min(stats.get("held_out_events", 0.0), _MOST_INTERVAL_EVENTS) * evaluations
-        optimiser = _muon_step_flops(settings) * settings.steps if settings.optimizer == "muon" else 0.0
-        return _OPERATIONS * per_event * (events + _FORWARD_SHARE * held_out) + optimiser
+        return _OPERATIONS * per_event * (events + _FORWARD_SHARE * held_out) + _muon_flops(settings)
     if isinstance(settings, TutorialSettings):
         windows = stats.get("windows", stats.get("notes", 0.0)) * settings.epochs
         return _OPERATIONS * products * settings.window * windows
@@ -67,19 +68,24 @@ def estimate_seconds(settings: FamilySettings, stats: Mapping[str, float], gflop
         stats: as `training_flops` reads them.
         gflops: the device's speed in large float32 matrix products, 10^9 operations per second (2 cores: 100 to 200).
     """
-    share = _TUTORIAL_SHARE
+    share, muon = _TUTORIAL_SHARE, 0.0
     if isinstance(settings, RecurrentSettings):
         share = settings.units / (settings.units + _HALF_SPEED_UNITS)
     elif isinstance(settings, EventSettings):
         share = _WHOLE_WINDOWS_SHARE
-    return _START_SECONDS + training_flops(settings, stats) / (gflops * 1e9 * share)
+    if isinstance(settings, EventSettings):
+        muon = _muon_flops(settings)
+    work = (training_flops(settings, stats) - muon) / share + muon / _MUON_SHARE
+    return _START_SECONDS + work / (gflops * 1e9)
 
 
-def _muon_step_flops(settings: EventSettings) -> float:
-    """Floating point operations of one step's orthogonal updates, which do not depend on the batch."""
+def _muon_flops(settings: EventSettings) -> float:
+    """Of all orthogonal updates, which do not depend on the batch."""
+    if settings.optimizer != "muon":
+        return 0.0
     shapes, operations = weight_shapes(settings), 0.0
     for name, count in hidden_matrices(settings).items():
         *rows, columns = shapes[name]
         short, long = sorted((prod(rows), columns // count))
         operations += count * MUON_ITERATIONS * 2 * (2 * short**2 * long + short**3)
-    return operations
+    return operations * settings.steps

@@ -71,7 +71,7 @@ class EventSettings(FamilySettings):
     optimizer: str = setting(
         "muon",
         "Optimiser",
-        "How gradients change the weights. Muon learns more in the same steps; a step takes a little longer.",
+        "How gradients change the weights. Muon learns much more in the same steps; small batches take longer with it.",
         advanced=True,
         choices={"muon": "Muon between layers, AdamW at both ends", "adamw": "AdamW everywhere"},
         pattern="^(muon|adamw)$",

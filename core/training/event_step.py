@@ -87,7 +87,7 @@ class EventStep:
     ) -> tuple[Tree, float]:
         """Step `step` (from 0): the trees after it and the batch's mean loss in nats per event.
 
-        `meanwhile` is called when a GPU has got its work and before that is waited for.
+        `meanwhile` is called when the device has got its work and, where that is a GPU, has not yet done it.
 
         Raises:
             TrainingError: the devices' memory is too small; the message names a batch that fits.
@@ -144,7 +144,7 @@ class EventStep:
         matrices, moments = muon(weights, gradients, first, self._matrices, rate, decay, self._network.compute_dtype)
         others = {name: weight for name, weight in weights.items() if name not in matrices}
         others, first, second = adam(others, gradients, first, trees["second"], rate, scalars["correction"], decay)
-        # In the order that they came in, which decides in which order their values are added up somewhere.
+        # In the order that they came in.
         after = {
             "weights": {name: matrices.get(name, others.get(name)) for name in weights},
             "first": {name: moments.get(name, first.get(name)) for name in weights},

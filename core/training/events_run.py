@@ -22,7 +22,7 @@ from core.training.hooks import TrainingHooks, TrainingProgress, TrainingResult
 from core.training.keeper import Keeper
 from core.training.pulse import Pulse, Speed
 from core.training.resume import Arrays, corpus_digest, read_resume, write_resume
-from core.training.settings import EventSettings
+from core.training.settings import EventSettings, TransformerSettings
 from core.training.windows import Batch, EventWindows
 
 
@@ -93,15 +93,19 @@ class EventTraining:
                 f"Only {self._step.devices} of {seen} GPUs can share a batch of {batch} evenly; "
                 f"a batch of {-(-batch // seen) * seen} would use all."
             )
-        if self._settings.family == "transformer" and self._place.precision == "bfloat16" and not has_fused_attention():
-            self._hooks.log(
-                "There is no attention here that keeps its scores out of the device's memory; long windows take much "
-                "of it, and more time. JAX has one with cuDNN 9 on NVIDIA GPUs."
-            )
+        if isinstance(self._settings, TransformerSettings) and self._place.precision == "bfloat16":
+            self._tell_of_attention(self._settings)
         if self._windows.longest < self._settings.window:
             self._hooks.log(
                 f"The window of {self._settings.window} events is longer than every piece (the longest has "
                 f"{self._windows.longest}); the rest of each window is padding, so a shorter one trains faster."
+            )
+
+    def _tell_of_attention(self, settings: TransformerSettings) -> None:
+        if not has_fused_attention(settings.units // settings.heads):
+            self._hooks.log(
+                "There is no attention here that keeps its scores out of the device's memory; long windows take much "
+                "of it, and more time. JAX has one on NVIDIA GPUs with cuDNN 9, for heads of a multiple of 8 units."
             )
 
     def _take_up(self, place: dict[str, Any], trees: dict[str, Arrays]) -> None:
@@ -131,7 +135,7 @@ class EventTraining:
         settings, place = self._settings, self._place
         step = place.step
         batch: Batch = self._windows.batch(step)
-        self._trees, loss = self._step.advance(self._trees, batch, step, lambda: self._windows.prepare(step + 1))
+        self._trees, loss = self._step.advance(self._trees, batch, step, lambda: self._prepare(step + 1))
         if not math.isfinite(loss):
             raise TrainingError(
                 f"The loss became {loss} at step {step + 1}. {self._keeper.what_is_kept()} Train again with a "
@@ -155,6 +159,10 @@ class EventTraining:
                 loss,
             )
         )
+
+    def _prepare(self, step: int) -> None:
+        if step < self._settings.steps:
+            self._windows.prepare(step)
 
     def _finish_interval(self) -> None:
         """The evaluation after an interval, its checkpoints, and whether early stopping ends the training."""

@@ -28,22 +28,38 @@ ENTRY %main (a: bf16[64,32], b: bf16[32,16]) -> (f32[64,16], f32[64,16]) {
   %b = bf16[32,16]{1,0} parameter(1)
   %fused = f32[64,16]{1,0} fusion(%a, %b), kind=kCustom, calls=%around, metadata={op_name="jit(step)/dot"}
   %flat = f32[1024]{0} bitcast(%fused)
-  %both = (f32[1024]{0}, u8[10]{0}) custom-call(%flat), custom_call_target="__cudnn$fmhaSoftmax"
+  %both = (f32[1024]{0}, u8[1]{0}, u8[1]{0}, u8[1]{0}, u8[1]{0}, /*index=5*/u8[6]{0}) custom-call(%flat), \
+custom_call_target="__cudnn$fmhaSoftmax"
   %first = f32[1024]{0} get-tuple-element(%both), index=0
   %shaped = f32[64,16]{1,0} bitcast(%first)
+  %many = (f32[64,64]{1,0}, s8[7]{0}) custom-call(%shaped, %fused), custom_call_target="__cublas$lt$matmul", \
+backend_config={"gemm_backend_config":{"dot_dimension_numbers":{"lhs_contracting_dimensions":["1"],"rhs_contracting\
+_dimensions":["1"]}}}
   ROOT %result = (f32[64,16]{1,0}, f32[64,16]{1,0}) tuple(%shaped, %fused)
 }
 """
 
 
+_LOOP = "%while.1 = (s32[], f32[1024]{0}) while(%both), condition=%around, body=%around"
+
+
 def test_kernels_their_bytes_and_products() -> None:
     cost = cost_of(_PROGRAM)
     assert cost.fused_attentions == 1
-    product, attention = cost.kernels
-    assert product.flops == cost.flops == 2 * 64 * 16 * 32
+    product, attention, library = cost.kernels
+    assert product.flops == 2 * 64 * 16 * 32
+    assert library.flops == cost.flops - product.flops
+    assert library.flops == 2 * 64 * 64 * 16
     assert product.bytes == 2 * (64 * 32 + 32 * 16) + 4 * 64 * 16
     assert (attention.flops, attention.bytes) == (0, 4 * 1024 + 4 * 1024 + 10)
-    assert cost.bytes == product.bytes + attention.bytes
+    assert cost.bytes == product.bytes + attention.bytes + library.bytes
+
+
+def test_loops_and_what_is_not_understood_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"has a loop, while\.1"):
+        cost_of(_PROGRAM.replace("%first = f32[1024]{0} get-tuple-element(%both), index=0", _LOOP))
+    with pytest.raises(ValueError, match="not understood: %flat = what"):
+        cost_of(_PROGRAM.replace("%flat = f32[1024]{0} bitcast(%fused)", "%flat = what?"))
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from core.models.jobs import Job, JobState, Unit, UnitState
 from core.models.trainings import Model, Training
 from core.services.jobs import find_jobs, retry_job
 from core.services.models import upload_model
+from core.services.resubmitting import resubmit
 from core.services.trainings import create_training
 from tests.tools.web_content import WebContent
 
@@ -109,3 +110,20 @@ def test_jobs_are_filtered_and_paged(content: WebContent) -> None:
         ):
             with pytest.raises(InputError, match=said):
                 find_jobs(session, **values)
+
+
+def test_a_training_from_before_is_submitted_again_as_it_was(content: WebContent) -> None:
+    dataset_id = content.dataset()
+    with content.database.transaction() as session:
+        training = create_training(session, dataset_id=dataset_id, family="gru", values={}, name="Old", owner="local")
+        assert (training.settings["optimizer"], training.settings["sounding"]) == ("muon", True)
+        # As an earlier version stored it, which knew neither.
+        training.settings = {
+            name: value for name, value in training.settings.items() if name not in {"optimizer", "sounding"}
+        }
+        job_id = training.job_id
+        assert job_id is not None
+        again = resubmit(session, content.store, job_id, changes={"seed": 7})
+        assert again is not None
+        made = session.scalars(select(Training).where(Training.job_id == again.id)).one()
+    assert (made.settings["optimizer"], made.settings["sounding"], made.settings["seed"]) == ("adamw", False, 7)

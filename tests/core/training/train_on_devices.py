@@ -65,7 +65,7 @@ def two_cpus() -> None:
 def uncompiled() -> None:
     """Run TensorFlow's steps as they are traced: XLA would take longer for a small recurrence than its steps do."""
     if keras.backend.backend() == "tensorflow":
-        parallel.jit = lambda function: function
+        parallel.jit = lambda function, **_: function
 
 
 def losses(settings: EventSettings, corpus: Corpus, *, alone: bool) -> tuple[list[float], Checkpoint]:
