@@ -44,6 +44,9 @@ def test_the_families_have_a_table_of_their_own_that_stays_when_something_else_i
     assert "Of hanging notes only those of 15 s" in page
     _add(results, "bench_families", {**table, "version": 2}, 0.0)
     assert "Of hanging notes" not in _page(results)
+    assert "all figures are of AdamW" in _page(results)
+    _add(results, "bench_families", {**table, "rows": [{**_ROW, "optimizer": "muon"}, article], "version": 2}, 0.0)
+    assert "AdamW" not in _page(results)
     assert "- OTHER PROGRAMS USED 30% OF THE MACHINE MEANWHILE" in page
     assert "| audio | 120" in page
 
