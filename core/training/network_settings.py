@@ -20,10 +20,10 @@ class RecurrentSettings(EventSettings):
     """What the recurrent families share."""
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "Starter": {"embedding": 64, "units": 256, "layers": 1, "steps": 2_000, "evaluate_every": 250},
+        "Starter": {"embedding": 64, "units": 256, "layers": 1, "steps": 1_500, "evaluate_every": 250},
         "Standard": {
-            "embedding": 128, "units": 512, "layers": 1, "steps": 4_000, "dropout": 0.1, "window": 256,
-            "batch_size": 32, "learning_rate": 0.003, "warmup_steps": 200,
+            "embedding": 128, "units": 512, "layers": 1, "steps": 3_000, "dropout": 0.1, "window": 256,
+            "batch_size": 32, "learning_rate": 0.005, "warmup_steps": 200,
         },
         "Large": {
             "embedding": 256, "units": 1024, "layers": 2, "steps": 40_000, "dropout": 0.2, "window": 512,
