@@ -55,7 +55,7 @@ class EventSettings(FamilySettings):
 
     encoding = "performance"
 
-    steps: int = setting(1_500, "Steps", "Batches to train on.", ge=1, le=10_000_000)
+    steps: int = setting(1_000, "Steps", "Batches to train on.", ge=1, le=10_000_000)
     batch_size: int = batch_setting(16)
     window: int = window_setting(64)
     sounding: bool = setting(

@@ -20,7 +20,7 @@ class RecurrentSettings(EventSettings):
     """What the recurrent families share."""
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "Starter": {"embedding": 64, "units": 256, "layers": 1, "steps": 1_500, "evaluate_every": 250},
+        "Starter": {"embedding": 64, "units": 256, "layers": 1, "steps": 1_000, "evaluate_every": 250},
         "Standard": {
             "embedding": 128, "units": 512, "layers": 1, "steps": 3_000, "dropout": 0.1, "window": 256,
             "batch_size": 32, "learning_rate": 0.005, "warmup_steps": 200,
@@ -121,7 +121,7 @@ class TransformerSettings(EventSettings):
         "GPU or patience allows a long training; composing takes longer than with the others, too."
     )
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "Starter": {"steps": 1_000, "window": 256, "batch_size": 4, "average": 0.995},
+        "Starter": {"steps": 800, "window": 256, "batch_size": 4, "average": 0.995},
         "Standard": {
             "units": 256, "layers": 6, "heads": 4, "context": 512, "steps": 8_000, "dropout": 0.1, "window": 512,
             "batch_size": 16, "learning_rate": 0.002, "warmup_steps": 300, "weight_decay": 0.05, "average": 0.999,
