@@ -14,12 +14,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from importlib.util import find_spec
 from typing import Any
 from unittest import mock
 
 import numpy as np
 
 from benchmarks.compiled_program import Cost, cost_of
+from core.errors import InputError
 from core.training.settings import EventSettings, RecurrentSettings, TransformerSettings, parse_training_settings
 
 _NAME = "NVIDIA H100 80GB HBM3"
@@ -43,18 +45,26 @@ device_description_str: "NVIDIA H100 80GB HBM3"
 """
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Compile and tell."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.absent_gpu")
     parser.add_argument("--family", default="transformer")
     parser.add_argument("--preset", default="Large")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
-    options = parser.parse_args()
-    os.environ |= {"KERAS_BACKEND": "jax", "JAX_SKIP_CUDA_CONSTRAINTS_CHECK": "1"}
-    given = dict(pair.split("=", 1) for pair in options.set)
-    settings = parse_training_settings(options.family, given, options.preset)
+    options = parser.parse_args(arguments)
+    if unclear := [pair for pair in options.set if "=" not in pair]:
+        parser.error(f"--set {unclear[0]!r}; needed is NAME=VALUE")
+    try:
+        settings = parse_training_settings(
+            options.family, dict(pair.split("=", 1) for pair in options.set), options.preset
+        )
+    except InputError as error:
+        parser.error(str(error))
     if not isinstance(settings, EventSettings):
-        parser.error(f"{options.family} is not of the families over events")
+        parser.error(f"{options.family!r} does not read events; allowed are the families that do")
+    if find_spec("jax_plugins") is None:
+        parser.error("JAX has no CUDA wheels here; install them with: pip install 'jax[cuda12]'")
+    os.environ |= {"KERAS_BACKEND": "jax", "JAX_SKIP_CUDA_CONSTRAINTS_CHECK": "1"}
     compiled = _compiled_step(settings)
     memory = compiled.memory_analysis()
     used = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
@@ -72,27 +82,34 @@ def _compiled_step(settings: EventSettings) -> Any:
     from jax.experimental import topologies
 
     from core.modeling import backend
-    from core.modeling.initial import initial_weights
-    from core.modeling.network import build_network
-    from core.training.event_step import EventStep
 
     canonical = xla_bridge.canonicalize_platform
     # JAX asks for a GPU to learn whether "gpu" means "cuda" (jax-ml/jax issue 23971).
     named = mock.patch.object(
         xla_bridge, "canonicalize_platform", lambda name: "cuda" if name in {"gpu", "cuda"} else canonical(name)
     )
-    attention = mock.patch.object(backend, "has_fused_attention", return_value=True)
+    attention = mock.patch.object(backend, "fused_attention_refusal", return_value="")
     with named, attention, mock.patch.object(backend, "device_kind", return_value="gpu"):
         there = topologies.get_topology_desc(platform="cuda", target_config=_H100, topology="1x1x1")
         mesh = topologies.make_mesh(there, (1,), ("all",))
         place = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-        device = _AbsentDevice()
-        step = EventStep(build_network(settings, "bfloat16"), settings, device)
-        arguments = jax.tree.map(
-            lambda array: jax.ShapeDtypeStruct(np.shape(array), np.asarray(array).dtype, sharding=place),
-            (step.begin(initial_weights(settings)), _batch(settings), dict.fromkeys(_SCALARS, np.float32(0))),
+        step, arguments = step_and_arguments(settings)
+        shapes = jax.tree.map(
+            lambda array: jax.ShapeDtypeStruct(np.shape(array), np.asarray(array).dtype, sharding=place), arguments
         )
-        return device.compiled.trace(*arguments).lower(lowering_platforms=("cuda",)).compile()
+        return step.trace(*shapes).lower(lowering_platforms=("cuda",)).compile()
+
+
+def step_and_arguments(settings: EventSettings) -> tuple[Any, tuple[Any, Any, Any]]:
+    """A training step in bfloat16 as `core.training.event_step` has it compiled, and arguments of the right shapes."""
+    from core.modeling.initial import initial_weights
+    from core.modeling.network import build_network
+    from core.training.event_step import EventStep
+
+    device = _AbsentDevice()
+    step = EventStep(build_network(settings, "bfloat16"), settings, device)
+    trees = step.begin(initial_weights(settings))
+    return device.compiled, (trees, _batch(settings), dict.fromkeys(_SCALARS, np.float32(0)))
 
 
 class _AbsentDevice:

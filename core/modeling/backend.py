@@ -147,20 +147,22 @@ def fused_attention(queries: Tensor, keys: Tensor, values: Tensor, context: int)
 
     Only JAX offers it, on NVIDIA GPUs, for bfloat16. Arguments and result are `[batch, heads, time, head]`.
     """
-    if queries.dtype != "bfloat16" or not has_fused_attention(queries.shape[-1]):
+    if queries.dtype != "bfloat16" or fused_attention_refusal(queries.shape[-1]):
         return None
     return jax_attention(queries, keys, values, context, "cudnn")
 
 
 @lru_cache(maxsize=8)
-def has_fused_attention(head: int) -> bool:
-    """Whether `fused_attention` can be used here for heads of that width: tried once, over 64 events, with a gradient.
+def fused_attention_refusal(head: int) -> str:
+    """Why `fused_attention` cannot be used here for heads of that width; empty where it can.
 
-    Raises:
-        Exception: the device's memory is full, which `is_out_of_memory` knows.
+    Tried once, over 64 events and with a gradient. What the library says of a full memory passes unchanged, since that
+    tells nothing of the next time.
     """
-    if keras.backend.backend() != "jax" or device_kind() != "gpu":
-        return False
+    if keras.backend.backend() != "jax":
+        return f"{keras.backend.backend()} has none, JAX does"
+    if device_kind() != "gpu":
+        return "there is no GPU"
     import jax
 
     def tried(values: Tensor) -> Tensor:
@@ -174,8 +176,8 @@ def has_fused_attention(head: int) -> bool:
         if is_out_of_memory(error):
             raise
         # No cuDNN, one that is too old, or heads or a GPU that it has no such attention for.
-        return False
-    return True
+        return str(error).partition("\n")[0].rstrip(".") or type(error).__name__
+    return ""
 
 
 def jax_attention(queries: Tensor, keys: Tensor, values: Tensor, context: int, implementation: str) -> Tensor:

@@ -81,7 +81,7 @@ class OneDevice:
         return lambda trees, parts, scalars: compiled(trees, parts[0], scalars)
 
     def program(self, gradients: Gradients, update: Update) -> Callable[..., Any]:
-        """That function: `(trees, the whole batch, scalars) -> (trees, loss)`."""
+        """The step before it is compiled for shapes: `(trees, the whole batch, scalars) -> (trees, loss)`."""
 
         def step(trees: Tree, data: Tree, scalars: Tree) -> tuple[Tree, Tensor]:
             loss, slopes = gradients(trees, data)

@@ -141,13 +141,12 @@ class EventStep:
     def _update(self, trees: Tree, gradients: Tree, scalars: Tree) -> Tree:
         gradients, _ = clip_by_global_norm(gradients, self._settings.clip_norm)
         weights, first, rate, decay = trees["weights"], trees["first"], scalars["rate"], self._settings.weight_decay
-        matrices, moments = muon(weights, gradients, first, self._matrices, rate, decay, self._network.compute_dtype)
+        matrices, momenta = muon(weights, gradients, first, self._matrices, rate, decay, self._network.compute_dtype)
         others = {name: weight for name, weight in weights.items() if name not in matrices}
-        others, first, second = adam(others, gradients, first, trees["second"], rate, scalars["correction"], decay)
-        # In the order that they came in.
+        others, moments, second = adam(others, gradients, first, trees["second"], rate, scalars["correction"], decay)
         after = {
-            "weights": {name: matrices.get(name, others.get(name)) for name in weights},
-            "first": {name: moments.get(name, first.get(name)) for name in weights},
+            "weights": {**weights, **others, **matrices},
+            "first": {**first, **moments, **momenta},
             "second": second,
         }
         if "average" in trees:

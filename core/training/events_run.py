@@ -11,7 +11,7 @@ import keras
 from core.datasets.corpus import Corpus
 from core.encoding.performance import encode
 from core.errors import TrainingError
-from core.modeling.backend import Tree, has_fused_attention, to_device, to_numpy
+from core.modeling.backend import Tree, fused_attention_refusal, to_device, to_numpy
 from core.modeling.devices import gpu_count, has_bfloat16
 from core.modeling.initial import initial_weights
 from core.modeling.network import build_network
@@ -102,10 +102,10 @@ class EventTraining:
             )
 
     def _tell_of_attention(self, settings: TransformerSettings) -> None:
-        if not has_fused_attention(settings.units // settings.heads):
+        if refusal := fused_attention_refusal(settings.units // settings.heads):
             self._hooks.log(
-                "There is no attention here that keeps its scores out of the device's memory; long windows take much "
-                "of it, and more time. JAX has one on NVIDIA GPUs with cuDNN 9, for heads of a multiple of 8 units."
+                "Attention keeps its scores in the device's memory, so long windows take much of it and more time. "
+                f"The kind that does not cannot be used here: {refusal}."
             )
 
     def _take_up(self, place: dict[str, Any], trees: dict[str, Arrays]) -> None:

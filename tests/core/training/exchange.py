@@ -101,12 +101,13 @@ def attends_without_cudnn() -> bool:
     """Whether a GPU without fused attention (as this machine, said to be one) attends all the same, while traced."""
     values = keras.ops.cast(to_device(np.random.default_rng(4).normal(size=(1, 2, 64, 16))), "bfloat16")
     with mock.patch.object(backend, "device_kind", return_value="gpu"):
-        backend.has_fused_attention.cache_clear()
+        backend.fused_attention_refusal.cache_clear()
         found = jit(lambda each: attend_window(each, each, each, 32))(values)
-        tried = backend.has_fused_attention.cache_info().misses == 1
-    backend.has_fused_attention.cache_clear()
+        tried = backend.fused_attention_refusal.cache_info().misses == 1
+        told = "cudnn" in backend.fused_attention_refusal(16).lower()
+    backend.fused_attention_refusal.cache_clear()
     expected = attend(values, values, values, window_mask(64, 32))
-    return tried and float(np.abs(to_numpy(keras.ops.cast(found - expected, "float32"))).max()) < 0.02
+    return tried and told and float(np.abs(to_numpy(keras.ops.cast(found - expected, "float32"))).max()) < 0.02
 
 
 def full_memory_is_understood() -> bool:
