@@ -73,7 +73,7 @@ class EventSettings(FamilySettings):
         "Optimiser",
         "How gradients change the weights. Muon learns much more in the same steps; small batches take longer with it.",
         advanced=True,
-        choices={"muon": "Muon between layers, AdamW at both ends", "adamw": "AdamW everywhere"},
+        choices={"muon": "Muon, AdamW at both ends", "adamw": "AdamW"},
         pattern="^(muon|adamw)$",
     )
     weight_decay: float = setting(
