@@ -44,6 +44,20 @@ def test_every_window_is_a_cut_of_one_piece(window: int, seed: int, step: int) -
     assert batch.notes == ((batch.targets >= 0) & (batch.targets < 128)).sum()
 
 
+def test_a_prepared_batch_is_that_of_its_step_and_of_no_other() -> None:
+    pieces = [_piece(number, 90) for number in range(3)]
+    windows, others = (EventWindows(pieces, LstmSettings(window=24, batch_size=5)) for _ in range(2))
+    for prepared, asked in ((3, 3), (3, 4), (4, 4)):
+        windows.prepare(prepared)
+        ours, theirs = windows.batch(asked), others.batch(asked)
+        assert (ours.events == theirs.events).all()
+        assert (ours.targets == theirs.targets).all()
+        assert ours.facts is not None
+        assert all((values == theirs.facts[name]).all() for name, values in ours.facts.items())
+    assert (windows.batch(4).events == windows.batch(4).events).all()
+    assert (windows.batch(3).events != windows.batch(4).events).any()
+
+
 @given(st.integers(8, 60), st.integers(0, 1000))
 @budget(max_examples=20, deadline=None)
 def test_facts_are_those_of_the_whole_piece_before_the_window(window: int, step: int) -> None:
