@@ -54,8 +54,9 @@ class SoundingNetwork(FollowingNetwork):
     """A network with the wider output of `core.modeling.shapes`, whose predictions the facts of the stream shape.
 
     Beside each event it reads which pitches sound and for how long, put together by one hidden layer of few units.
-    Behind the events the output has a logit for each age, which is added to the note-off of every pitch that was struck
-    or released so long ago, and others for the note-ons: when notes end and come again is said once for all pitches.
+    Behind the events the output has a logit for each age, which is added to the note-off of every pitch that has
+    sounded so long, and others for the note-on of what was struck or released so long ago: when notes end and come
+    again is said once for all pitches.
     And what the encoding of a piece never has at this place gets no probability; the rest is a distribution over the
     same 390 events. Training alone leaves that in: a network that has to find out by itself what cannot follow learns
     faster what can (in single runs on chorales).
@@ -73,11 +74,12 @@ class SoundingNetwork(FollowingNetwork):
         return ops.cast(kernel, self._network.compute_dtype)
 
     def _known(self, logits: Tensor, facts: Tree) -> Tensor:
-        # To note-ons of sounding pitches and note-offs of silent ones too, though neither can follow: most pitches have
-        # been silent for long, and one number tells training of all their note-offs (better on chorales).
         logits, of_ons, of_offs = ops.split(logits, [SIZE, SIZE + AGE_COUNT], axis=-1)
         ages = ops.take(_AGES, ops.minimum(age_ticks(facts), AGE_EDGES[-1]), axis=0)
-        ons, offs = by_age(of_ons, ages), by_age(of_offs, ages)
+        # That no note-off of a silent pitch can follow, training has to learn: one number tells it of all of them, and
+        # that is the oldest age's. Were it each one's own, it would learn from the many pitches that have been silent
+        # for seconds that one which has sounded as long is not released, and such notes would hang.
+        ons, offs = by_age(of_ons, ages), by_age(of_offs, ops.where(sounds(facts), ages, AGE_COUNT - 1))
         added = ops.concatenate([ons, offs, ops.zeros((*ons.shape[:-1], SIZE - 2 * PITCH_COUNT))], axis=-1)
         return logits + added
 

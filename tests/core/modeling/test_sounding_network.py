@@ -9,8 +9,8 @@ import pytest
 from keras import ops
 from numpy.typing import NDArray
 
-from core.encoding.performance import TIME_SHIFT
-from core.encoding.sounding import AGE_COUNT, no_facts
+from core.encoding.performance import SIZE, TIME_SHIFT
+from core.encoding.sounding import AGE_COUNT, AGE_EDGES, no_facts
 from core.modeling.backend import jit, to_numpy, value_and_gradients
 from core.modeling.conv1d import Conv1dNetwork
 from core.modeling.following import window_state
@@ -59,6 +59,25 @@ def test_reads_what_sounds_and_for_how_long() -> None:
     np.testing.assert_allclose(to_numpy(found)[..., 256:], to_numpy(expected)[..., 256:390], atol=1e-5)
     plain, _ = Conv1dNetwork(settings).sequence(weights, events, None)
     assert np.abs(to_numpy(plain - expected)).max() > 0.1
+
+
+def test_how_long_others_have_been_silent_says_nothing_of_a_release() -> None:
+    settings = Conv1dSettings(units=8, layers=1, kernel=2)
+    weights = initial_weights(settings)
+    weights["output.kernel"][:, SIZE:] = 0
+    weights["output.bias"][SIZE:] = np.arange(1, 2 * AGE_COUNT + 1)
+    # 60 sounds for 3 s, 64 for 10 ms, 70 has been silent for 3 s, 71 for 1 s.
+    events = [70, 60, TIME_SHIFT, 128 + 70, TIME_SHIFT + 99, TIME_SHIFT + 98, 71, TIME_SHIFT, 128 + 71]
+    events += [TIME_SHIFT + 98, 64, TIME_SHIFT]
+    found, _ = build_network(settings).sequence(weights, np.array([events], np.int32), window_state(no_facts(1)))
+    without = {**weights, "output.bias": np.where(np.arange(SIZE + 2 * AGE_COUNT) < SIZE, weights["output.bias"], 0)}
+    plain, _ = build_network(settings).sequence(without, np.array([events], np.int32), window_state(no_facts(1)))
+    added = to_numpy(found - plain)[0, -1]
+    ages = {60: 301, 64: 1, 70: 300, 71: 100}
+    ons = {pitch: 1 + np.flatnonzero(ticks >= AGE_EDGES)[-1] for pitch, ticks in ages.items()}
+    assert {pitch: round(float(added[pitch])) for pitch in ages} == ons
+    offs = {60: AGE_COUNT + ons[60], 64: AGE_COUNT + ons[64], 70: 2 * AGE_COUNT, 71: 2 * AGE_COUNT, 0: 2 * AGE_COUNT}
+    assert {pitch: round(float(added[128 + pitch])) for pitch in offs} == offs
 
 
 def _beside(weights: dict[str, NDArray[np.float32]], ages: dict[int, int]) -> NDArray[np.float64]:
