@@ -44,7 +44,8 @@ def measure_speed(settings: FamilySettings, corpus: Corpus, seconds: float) -> S
     from core.training.run import train
 
     is_tutorial = isinstance(settings, TutorialSettings)
-    many = {"epochs": _ENDLESS_EPOCHS} if is_tutorial else {"steps": _ENDLESS_STEPS, "evaluate_every": 1_000_000}
+    endless_steps = {"steps": _ENDLESS_STEPS, "evaluate_every": 1_000_000, "minutes": 0.0}
+    many: dict[str, float] = {"epochs": _ENDLESS_EPOCHS} if is_tutorial else endless_steps
     endless = settings.model_copy(update={**many, "patience": 0})
     watch = _Stopwatch(min(max(_LEAST_MEASURED_SECONDS, _MEASURED_SHARE * seconds), _MOST_MEASURED_SECONDS))
     began = time.monotonic()

@@ -44,7 +44,12 @@ def main(arguments: list[str] | None = None) -> int:
     train.add_argument("--preset", default="Large")
     train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     train.add_argument("--minutes", type=float, default=0.0, help="stop after so long, to be continued; 0 never stops")
-    train.add_argument("--fit-minutes", type=float, default=0.0, help="as many steps as fit this time, measured")
+    train.add_argument(
+        "--fit-minutes",
+        type=float,
+        default=0.0,
+        help="as many steps as fit this time, measured; else the preset's, and its limit",
+    )
     join = commands.add_parser("join", help="put the weights' parts together")
     join.add_argument("folder", type=Path)
     join.add_argument("model", type=Path)
@@ -123,7 +128,7 @@ def _settings(folder: Path, options: argparse.Namespace, corpus: Corpus, digest:
     settings = parse_training_settings(options.family, given, options.preset)
     if options.fit_minutes:
         steps = _steps_within(began + options.fit_minutes * 60, settings, corpus)
-        settings = parse_training_settings(options.family, {**given, "steps": steps}, options.preset)
+        settings = parse_training_settings(options.family, {**given, "steps": steps, "minutes": 0}, options.preset)
     kept = {"family": settings.family, "corpus": digest, **settings.model_dump(mode="json")}
     write_whole(path, json.dumps(kept, indent=1).encode())
     return settings

@@ -42,9 +42,9 @@ def train_for(
     speed = measure_speed(settings, corpus, seconds)
     steps = max(1, int(speed.steps_per_second * seconds))
     if speed.steps_per_epoch:
-        length = {"epochs": max(1, round(steps / speed.steps_per_epoch))}
+        length: dict[str, float] = {"epochs": max(1, round(steps / speed.steps_per_epoch))}
     else:
-        length = {"steps": steps, "evaluate_every": max(1, steps // evaluations)}
+        length = {"steps": steps, "evaluate_every": max(1, steps // evaluations), "minutes": 0.0}
     chosen = settings.model_copy(update={**length, "patience": 0})
     result = train(chosen, corpus, SilentHooks(), resume_seconds=float("inf"))
     return TimedTraining(result, speed.events_per_second)

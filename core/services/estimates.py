@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from functools import cache
+from math import log10
 
 import numpy as np
 from sqlalchemy import select
@@ -13,8 +15,8 @@ from core.models.datasets import Dataset, Piece
 from core.models.jobs import Queue
 from core.models.workers import Worker, WorkerState
 from core.queue.usage import gpus_held
-from core.training.estimate import estimate_seconds, training_flops
-from core.training.settings import FamilySettings, TutorialSettings
+from core.training.estimate import estimate_seconds, fitting_share, training_flops
+from core.training.settings import EventSettings, FamilySettings, TutorialSettings
 
 # What large float32 products reach on the GPUs that teams have; only the order of size matters here.
 _GPU_GFLOPS = 20_000.0
@@ -22,14 +24,40 @@ _SIDE = 768
 _REPEATS = 3
 
 
-def estimate_training(session: Session, dataset: Dataset, settings: FamilySettings) -> float:
-    """Likely seconds of a training on the worker that would take it, early stopping left out."""
-    return estimate_seconds(settings, _amounts(session, dataset, settings), _gflops(session))
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a training is likely to take.
+
+    Attributes:
+        seconds: on the worker that would take it, early stopping left out.
+        steps: that are done in them; None for `tutorial`, which counts epochs.
+    """
+
+    seconds: float
+    steps: int | None
+
+
+def estimate_training(session: Session, dataset: Dataset, settings: FamilySettings) -> Estimate:
+    """Likely time of a training, and how many of its steps fit into its time limit."""
+    amounts, gflops = _amounts(session, dataset, settings), _gflops(session)
+    steps = None
+    if isinstance(settings, EventSettings):
+        share = fitting_share(settings, amounts, gflops)
+        steps = settings.steps if share == 1 else _two_digits(max(1.0, settings.steps * share))
+    return Estimate(estimate_seconds(settings, amounts, gflops), steps)
 
 
 def training_work(session: Session, dataset: Dataset, settings: FamilySettings) -> float:
     """The amount of a training's work, 10^9 operations: what times are measured against."""
-    return max(training_flops(settings, _amounts(session, dataset, settings)) / 1e9, 1.0)
+    amounts = _amounts(session, dataset, settings)
+    share = fitting_share(settings, amounts, _gflops(session))
+    return max(share * training_flops(settings, amounts) / 1e9, 1.0)
+
+
+def _two_digits(number: float) -> int:
+    """An estimate does not know more of a number of 1 or more."""
+    unit = float(10 ** max(0, int(log10(number)) - 1))
+    return int(number // unit * unit)
 
 
 def _amounts(session: Session, dataset: Dataset, settings: FamilySettings) -> dict[str, float]:

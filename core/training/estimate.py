@@ -61,13 +61,31 @@ def training_flops(settings: FamilySettings, stats: Mapping[str, float]) -> floa
 
 
 def estimate_seconds(settings: FamilySettings, stats: Mapping[str, float], gflops: float) -> float:
-    """Likely seconds of a training, early stopping left out.
+    """Likely seconds of a training within its time limit, early stopping left out.
 
     Args:
         settings: of any family.
         stats: as `training_flops` reads them.
         gflops: the device's speed in large float32 matrix products, 10^9 operations per second (2 cores: 100 to 200).
     """
+    return min(_unlimited_seconds(settings, stats, gflops), _limit_seconds(settings))
+
+
+def fitting_share(settings: FamilySettings, stats: Mapping[str, float], gflops: float) -> float:
+    """Share of the steps, above 0 and at most 1, that likely fit into the time limit.
+
+    Arguments as those of `estimate_seconds`.
+    """
+    work_seconds = _unlimited_seconds(settings, stats, gflops) - _START_SECONDS
+    left = max(_limit_seconds(settings) - _START_SECONDS, 1.0)
+    return min(1.0, left / work_seconds)
+
+
+def _limit_seconds(settings: FamilySettings) -> float:
+    return settings.limit_seconds if isinstance(settings, EventSettings) else float("inf")
+
+
+def _unlimited_seconds(settings: FamilySettings, stats: Mapping[str, float], gflops: float) -> float:
     share, muon = _TUTORIAL_SHARE, 0.0
     if isinstance(settings, RecurrentSettings):
         share = settings.units / (settings.units + _HALF_SPEED_UNITS)

@@ -49,13 +49,26 @@ class FamilySettings(PersonSettings):
     seed: int = setting(0, "Seed", "The same seed and data give the same weights.", ge=0, le=LARGEST_SEED)
     files: int = setting(0, "Pieces", "Train on the first N training pieces; 0 means all.", ge=0, le=1_000_000)
 
+    @property
+    def decided_in_training(self) -> frozenset[str]:
+        """Names of settings that a training may hold otherwise than they were set."""
+        return frozenset()
+
 
 class EventSettings(FamilySettings):
     """What all families over performance events share: the data, the optimiser and when to stop."""
 
     encoding = "performance"
 
-    steps: int = setting(1_000, "Steps", "Batches to train on.", ge=1, le=10_000_000)
+    steps: int = setting(2_000, "Steps", "Batches to train on.", ge=1, le=10_000_000)
+    minutes: float = setting(
+        0.0,
+        "Time limit",
+        "Where the steps would take longer, fewer are done, with the learning rate's whole schedule; 0 sets no limit.",
+        unit="min",
+        ge=0,
+        le=100_000,
+    )
     batch_size: int = batch_setting(16)
     window: int = window_setting(64)
     sounding: bool = setting(
@@ -121,3 +134,13 @@ class EventSettings(FamilySettings):
         ge=0,
         le=10_000,
     )
+
+    @property
+    def limit_seconds(self) -> float:
+        """The time limit; infinite where there is none."""
+        return self.minutes * 60 or float("inf")
+
+    @property
+    def decided_in_training(self) -> frozenset[str]:
+        """What the training itself settles by the machine it runs on; its checkpoints tell how."""
+        return frozenset({"precision", "steps", "evaluate_every", "minutes"} if self.minutes else {"precision"})

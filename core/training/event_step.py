@@ -41,6 +41,7 @@ class EventStep:
         """`devices` are all of the machine's unless some are given."""
         self._network = network
         self._settings = settings
+        self._steps = settings.steps
         self._devices = training_devices(settings.batch_size) if devices is None else devices
         # Of these Muon takes care, of all others AdamW.
         self._matrices = hidden_matrices(settings) if settings.optimizer == "muon" else {}
@@ -77,10 +78,14 @@ class EventStep:
             for name, tree in self._devices.single(trees).items()
         }
 
+    def end_after(self, steps: int) -> None:
+        """Lay the learning rate's schedule over so many steps instead of those of the settings."""
+        self._steps = steps
+
     def rate(self, step: int) -> float:
         """The learning rate of step `step` (from 0)."""
         settings = self._settings
-        return warmup_cosine(step, settings.steps, settings.warmup_steps, settings.learning_rate)
+        return warmup_cosine(step, self._steps, settings.warmup_steps, settings.learning_rate)
 
     def advance(
         self, trees: Tree, batch: Batch, step: int, meanwhile: Callable[[], None] = lambda: None

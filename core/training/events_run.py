@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self
 
 import keras
@@ -23,6 +23,7 @@ from core.training.keeper import Keeper
 from core.training.pulse import Pulse, Speed
 from core.training.resume import Arrays, corpus_digest, read_resume, write_resume
 from core.training.settings import EventSettings, TransformerSettings
+from core.training.time_limit import Pace, may_plan, plan_within, told
 from core.training.windows import Batch, EventWindows
 
 
@@ -40,20 +41,29 @@ class _Place:
     Attributes:
         precision: number format of the products, as it began.
         step: steps done.
+        steps, evaluate_every: the training's plan, which a time limit may make shorter than the settings.
+        planned: whether that is settled.
         loss_sum, loss_steps: of the training loss since the last figure.
         phase: "interval" or "all" while such an evaluation is under way.
     """
 
     precision: str
+    steps: int
+    evaluate_every: int
+    planned: bool
     step: int = 0
     loss_sum: float = 0.0
     loss_steps: int = 0
     phase: Literal["train", "interval", "all"] = "train"
 
     @classmethod
-    def of(cls, stored: dict[str, Any]) -> Self:
-        """From a resume point's place, which holds more."""
-        return cls(**{part.name: stored[part.name] for part in fields(cls)})
+    def before(cls, settings: EventSettings) -> Self:
+        """That of a training which has not begun."""
+        return cls(chosen_precision(settings), settings.steps, settings.evaluate_every, planned=not settings.minutes)
+
+    def at(self, stored: dict[str, Any]) -> Self:
+        """That of a resume point, which holds more, and no plan if an earlier version wrote it."""
+        return replace(self, **{part.name: stored[part.name] for part in fields(self) if part.name in stored})
 
 
 class EventTraining:
@@ -73,7 +83,9 @@ class EventTraining:
         self._evaluator = Evaluator(self._network)
         self._evaluated: HeldOut | None = None  # how far the evaluation under way has come
         resumed = read_resume(hooks, settings, self._digest)
-        self._place = _Place.of(resumed[0]) if resumed else _Place(chosen_precision(settings))
+        self._place = _Place.before(settings)
+        if resumed:
+            self._place = self._place.at(resumed[0])
         self._step = EventStep(build_network(settings, self._place.precision), settings)
         self._pulse = Pulse(hooks, resume_seconds, self._write_resume)
         self._speed = Speed()
@@ -113,6 +125,8 @@ class EventTraining:
         best, evaluated = trees.pop("best"), trees.pop("evaluated", {})
         self._trees = self._step.place(trees)
         self._keeper.begin(place, best, precision=self._place.precision)
+        if self._settings.minutes and self._place.planned:
+            self._follow_plan()
         # A point of an earlier version did not count the seconds: what it was evaluating is begun anew.
         if "ticks" in place.get("evaluated", {}):
             flat = [array for _, array in sorted(evaluated.items())]
@@ -145,23 +159,59 @@ class EventTraining:
         place.step = step + 1
         place.loss_sum += loss
         place.loss_steps += 1
-        if (step + 1) % settings.evaluate_every == 0 or step + 1 == settings.steps:
-            place.phase = "interval"
         self._speed.add(1, batch.notes, batch.counted)
+        if not place.planned:
+            self._plan()
+        if place.step % place.evaluate_every == 0 or place.step == place.steps:
+            place.phase = "interval"
         self._hooks.progress(
             TrainingProgress(
-                step + 1,
-                settings.steps,
+                place.step,
+                place.steps,
                 self._epoch(),
                 self._speed.notes_per_second,
                 self._speed.events_per_second,
-                self._speed.seconds_left(settings.steps - step - 1),
+                self._seconds_left(),
                 loss,
             )
         )
 
+    def _seconds_left(self) -> float:
+        """Of the steps; of the time limit, until it is known how many fit into it."""
+        seconds = self._speed.seconds_left(self._place.steps - self._place.step)
+        if self._place.planned:
+            return seconds
+        return min(seconds, max(0.0, self._settings.limit_seconds - self._keeper.seconds))
+
+    def _plan(self) -> None:
+        """Settle how many steps are done within the time limit, once that can be said."""
+        settings, place, speed = self._settings, self._place, self._speed
+        interval, whole = (sum(map(len, some)) for some in (self._interval_streams, self._streams))
+        pace = Pace(
+            place.step,
+            self._keeper.seconds,
+            speed.measured_seconds,
+            speed.seconds_left(1),
+            speed.first_seconds,
+            interval,
+            whole if whole > interval else 0,
+        )
+        if not may_plan(settings, pace):
+            return
+        plan = plan_within(settings, pace)
+        place.steps, place.evaluate_every, place.planned = plan.steps, plan.evaluate_every, True
+        if plan.steps < settings.steps:
+            self._hooks.log(told(settings, pace, plan))
+        self._follow_plan()
+
+    def _follow_plan(self) -> None:
+        """What the plan changes: the learning rates, and what checkpoints say of how they were made."""
+        place = self._place
+        self._step.end_after(place.steps)
+        self._keeper.decide(steps=place.steps, evaluate_every=place.evaluate_every, minutes=0.0)
+
     def _prepare(self, step: int) -> None:
-        if step < self._settings.steps:
+        if step < self._place.steps:
             self._windows.prepare(step)
 
     def _finish_interval(self) -> None:
@@ -177,7 +227,7 @@ class EventTraining:
         place.loss_sum, place.loss_steps = 0.0, 0
         self._evaluated = None
         lower = self._keeper.measured(self._measured(), self._figures(figure))
-        place.phase = "all" if step == settings.steps or self._keeper.patience_is_over else "train"
+        place.phase = "all" if step == place.steps or self._keeper.patience_is_over else "train"
         values = {
             "train_loss": train_loss,
             **_held_out(figure),
@@ -196,7 +246,7 @@ class EventTraining:
             all_pieces = self._figures(self._evaluate(to_device(keeper.best), "all"))
             keeper.complete({**all_pieces, "step": keeper.best_figures["step"]})
         best, last = keeper.best_checkpoint(), keeper.last_checkpoint(self._measured())
-        return TrainingResult(best, last, step, self._epoch(), step < self._settings.steps)
+        return TrainingResult(best, last, step, self._epoch(), step < self._place.steps)
 
     def _evaluate(self, weights: Tree, which: Literal["interval", "all"]) -> HeldOut:
         """Go on with the evaluation that is under way, looking up between chunks."""

@@ -67,7 +67,7 @@ class Keeper:
             best: the resume point's best weights.
             values: settings as checkpoints shall hold them, where this training chose them itself.
         """
-        self._values |= values
+        self.decide(**values)
         if place is not None and best is not None:
             self._reached, self._best = Reached.of(place), best
             self._clock.add(self._reached.seconds)
@@ -80,6 +80,15 @@ class Keeper:
             self._best = stored.weights
             if place is None:
                 self._hooks.log(f"The best checkpoint stored before ({loss:.4f}) stays until there is a better one.")
+
+    def decide(self, **values: Any) -> None:
+        """Let checkpoints hold these settings from now on, which this training has chosen itself."""
+        self._values |= values
+
+    @property
+    def seconds(self) -> float:
+        """That the training has run, as far as that was counted."""
+        return self._clock.seconds or 0.0
 
     @property
     def best(self) -> Arrays:
@@ -146,9 +155,10 @@ class Keeper:
         return "It had not come to its first checkpoint, so there is none to keep."
 
     def _fits(self, stored: Checkpoint) -> bool:
-        """Whether a checkpoint is of these very settings; the precision may be another machine's."""
+        """Whether a checkpoint is of these very settings; what trainings decide may be another machine's."""
+        decided = self._settings.decided_in_training
         theirs, ours = (
-            {name: value for name, value in settings.model_dump().items() if name != "precision"}
+            {name: value for name, value in settings.model_dump().items() if name not in decided}
             for settings in (stored.family_settings, self._settings)
         )
         return stored.family == self._settings.family and theirs == ours and self._chosen_by in stored.figures

@@ -20,14 +20,14 @@ class RecurrentSettings(EventSettings):
     """What the recurrent families share."""
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "Starter": {"embedding": 64, "units": 256, "layers": 1, "steps": 1_000, "evaluate_every": 250},
+        "Starter": {"embedding": 64, "units": 256, "layers": 1, "steps": 2_000, "minutes": 1.75},
         "Standard": {
-            "embedding": 128, "units": 512, "layers": 1, "steps": 3_000, "dropout": 0.1, "window": 256,
-            "batch_size": 32, "learning_rate": 0.005, "warmup_steps": 200,
+            "embedding": 128, "units": 512, "layers": 1, "steps": 4_000, "dropout": 0.1, "window": 256,
+            "batch_size": 32, "learning_rate": 0.005, "warmup_steps": 200, "minutes": 60,
         },
         "Large": {
             "embedding": 256, "units": 1024, "layers": 2, "steps": 40_000, "dropout": 0.2, "window": 512,
-            "batch_size": 64, "learning_rate": 0.001, "warmup_steps": 1_000,
+            "batch_size": 64, "learning_rate": 0.001, "warmup_steps": 1_000, "minutes": 60,
         },
     }  # fmt: skip
 
@@ -65,14 +65,14 @@ class Conv1dSettings(EventSettings):
         "Choose it for short figures and textures, or as the plain yardstick for the others."
     )
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "Starter": {},
+        "Starter": {"minutes": 1.75},
         "Standard": {
             "units": 256, "layers": 6, "kernel": 9, "steps": 8_000, "dropout": 0.1, "window": 512,
-            "batch_size": 16, "learning_rate": 0.002, "warmup_steps": 200,
+            "batch_size": 16, "learning_rate": 0.002, "warmup_steps": 200, "minutes": 60,
         },
         "Large": {
             "units": 512, "layers": 10, "kernel": 13, "steps": 30_000, "dropout": 0.2, "window": 1024,
-            "batch_size": 32, "learning_rate": 0.001, "warmup_steps": 1_000,
+            "batch_size": 32, "learning_rate": 0.001, "warmup_steps": 1_000, "minutes": 60,
         },
     }  # fmt: skip
 
@@ -93,14 +93,14 @@ class WavenetSettings(EventSettings):
         "when many cores or a GPU should train on long stretches at once and composing must stay cheap."
     )
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "Starter": {},
+        "Starter": {"minutes": 1.75},
         "Standard": {
             "units": 192, "layers": 18, "cycle": 9, "steps": 8_000, "dropout": 0.1, "window": 1024,
-            "batch_size": 8, "learning_rate": 0.002, "warmup_steps": 200,
+            "batch_size": 8, "learning_rate": 0.002, "warmup_steps": 200, "minutes": 60,
         },
         "Large": {
             "units": 512, "layers": 30, "cycle": 10, "steps": 30_000, "dropout": 0.2, "window": 2048,
-            "batch_size": 16, "learning_rate": 0.001, "warmup_steps": 1_000,
+            "batch_size": 16, "learning_rate": 0.001, "warmup_steps": 1_000, "minutes": 60,
         },
     }  # fmt: skip
 
@@ -121,15 +121,17 @@ class TransformerSettings(EventSettings):
         "GPU or patience allows a long training; composing takes longer than with the others, too."
     )
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "Starter": {"steps": 800, "window": 256, "batch_size": 4, "average": 0.995},
+        "Starter": {"steps": 1_000, "window": 256, "batch_size": 4, "average": 0.995, "minutes": 1.75},
         "Standard": {
             "units": 256, "layers": 6, "heads": 4, "context": 512, "steps": 8_000, "dropout": 0.1, "window": 512,
             "batch_size": 16, "learning_rate": 0.002, "warmup_steps": 300, "weight_decay": 0.05, "average": 0.999,
+            "minutes": 60,
         },
         "Large": {
             "units": 512, "layers": 10, "heads": 8, "context": 1024, "steps": 40_000, "dropout": 0.2,
             "window": 2048, "batch_size": 32, "learning_rate": 0.0015, "warmup_steps": 1_000, "weight_decay": 0.1,
             "average": 0.9995, "stretch": 0.1, "transpose_semitones": 6, "evaluate_every": 1_000, "patience": 0,
+            "minutes": 60,
         },
     }  # fmt: skip
 

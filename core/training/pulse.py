@@ -57,6 +57,7 @@ class Speed:
     """Steps, notes and events per second since the first step of this process, whose compilation does not count."""
 
     def __init__(self) -> None:
+        self._made = time.monotonic()
         self._started = 0.0
         self._steps = self._notes = self._events = 0
         self._now = 0.0
@@ -80,6 +81,16 @@ class Speed:
     def events_per_second(self) -> float:
         """0 until two steps are done."""
         return self._rate(self._events)
+
+    @property
+    def first_seconds(self) -> float:
+        """Until the first step was done: compiling, above all; 0 until then."""
+        return self._started - self._made if self._started else 0.0
+
+    @property
+    def measured_seconds(self) -> float:
+        """Since the first step."""
+        return self._now - self._started
 
     def seconds_left(self, steps: int) -> float:
         """Time for `steps` more at the speed so far; 0 until it is known."""

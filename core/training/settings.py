@@ -41,7 +41,7 @@ FAMILIES: dict[str, type[FamilySettings]] = {
 
 
 # What a setting that came later means in what was stored before: networks stay what they were.
-_BEFORE = {"sounding": False, "optimizer": "adamw"}
+_BEFORE = {"sounding": False, "optimizer": "adamw", "minutes": 0.0}
 
 
 def parse_training_settings(family: str, values: dict[str, Any], preset: str = "") -> FamilySettings:

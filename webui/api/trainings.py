@@ -73,8 +73,8 @@ def estimate_training(json_data: TrainingInput) -> EstimateOutput:
     with current_services().database.reading() as session:
         dataset = resolve_dataset(session, str(json_data.dataset))
         check_window(session, dataset, settings)
-        seconds = estimates.estimate_training(session, dataset, settings)
-        return EstimateOutput(seconds=seconds, advice=window_advice(dataset, settings))
+        likely = estimates.estimate_training(session, dataset, settings)
+        return EstimateOutput(seconds=likely.seconds, steps=likely.steps, advice=window_advice(dataset, settings))
 
 
 @api.get("/trainings/<number:training_id>")

@@ -31,7 +31,8 @@ def train(
     values: dict[str, Any] = {"dataset": dataset, "settings": settings_of(pairs), "evaluate": not no_evaluation}
     values |= chosen
     estimate = client.send("POST", "/trainings/estimate", values)
-    click.echo(f"This will take about {duration(estimate['seconds'])}.", err=True)
+    steps = "" if estimate["steps"] is None else f" for {estimate['steps']:,} steps"
+    click.echo(f"This will take about {duration(estimate['seconds'])}{steps}.", err=True)
     if estimate["advice"]:
         click.echo(estimate["advice"], err=True)
     training = client.send("POST", "/trainings", values)

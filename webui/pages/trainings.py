@@ -14,10 +14,10 @@ from core.models.trainings import TrainingPoint
 from core.queue.waiting import why_waiting
 from core.services import trainings as service
 from core.services.datasets import get_dataset, list_datasets
-from core.services.estimates import estimate_training
+from core.services.estimates import Estimate, estimate_training
 from core.services.keeping import keep_model
 from core.services.window_fit import check_window, window_advice
-from core.training.settings import FAMILIES, FamilySettings, parse_training_settings, stored_values
+from core.training.settings import FAMILIES, EventSettings, FamilySettings, parse_training_settings, stored_values
 from webui.context import current_services
 from webui.forms import field_errors, form_fields, form_values, text_values
 from webui.identity import current_actor
@@ -122,11 +122,11 @@ def estimate() -> Response:
         with current_services().database.reading() as session:
             dataset = get_dataset(session, _number(request.args.get("dataset_id", ""), "dataset_id"))
             check_window(session, dataset, settings)
-            seconds = estimate_training(session, dataset, settings)
+            likely = estimate_training(session, dataset, settings)
     except CadenzaError as error:
         # A form that is half filled in is no error yet: the words say what is still wrong.
         return jsonify({"refused": str(error)})
-    words = {"words": f"about {_rounded(seconds)}", "more": _extent(dataset, settings)}
+    words = {"words": f"about {_rounded(likely.seconds)}", "more": _extent(dataset, settings, likely)}
     return jsonify({**words, "advice": window_advice(dataset, settings)})
 
 
@@ -221,7 +221,10 @@ def _rounded(seconds: float) -> str:
     return duration(max(step, round(seconds / step) * step))
 
 
-def _extent(dataset: Dataset, settings: FamilySettings) -> str:
+def _extent(dataset: Dataset, settings: FamilySettings, likely: Estimate) -> str:
     pieces = int(dataset.statistics.get("splits", {}).get("train", {}).get("pieces", 0))
     used = min(settings.files, pieces) if settings.files else pieces
-    return f"on {plural(used, 'training piece')} of {dataset.name}; early stopping may end it sooner."
+    text = f"on {plural(used, 'training piece')} of {dataset.name}; early stopping may end it sooner."
+    if isinstance(settings, EventSettings) and likely.steps is not None and likely.steps < settings.steps:
+        text += f" About {likely.steps:,} of the {settings.steps:,} steps fit into the time limit."
+    return text

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
@@ -56,9 +57,7 @@ def _finish(context: UnitContext, training_id: int, result: TrainingResult) -> N
         with context.transaction() as session:
             row = session.get_one(Training, training_id)
             row.step, row.epoch = result.steps, result.epochs
-            row.stop_reason = (
-                "stopped early: no better figure for a while" if result.stopped_early else "all steps done"
-            )
+            row.stop_reason = _stop_reason(result, row.settings)
             row.figures = dict(result.best.figures)
             model = add_training_model(session, row, files)
             if model is not None and row.evaluate:
@@ -69,6 +68,14 @@ def _finish(context: UnitContext, training_id: int, result: TrainingResult) -> N
         raise
     if model is None:
         files.delete(context.store)
+
+
+def _stop_reason(result: TrainingResult, settings: Mapping[str, Any]) -> str:
+    if result.stopped_early:
+        return "stopped early: no better figure for a while"
+    if settings.get("minutes") and result.steps < settings["steps"]:
+        return f"done: {result.steps:,} of {settings['steps']:,} steps fitted into the time limit"
+    return "all steps done"
 
 
 def _evaluate(context: UnitContext, session: Session, training: Training, model: Model) -> None:

@@ -29,10 +29,10 @@ def test_presets_are_valid_and_give_way(family: str, preset: str) -> None:
 @pytest.mark.parametrize("family", [name for name in FAMILIES if name != "tutorial"])
 def test_what_was_stored_before_a_setting_existed_stays_what_it_was(family: str) -> None:
     values = parse_training_settings(family, {}).model_dump(mode="json")
-    earlier = {name: value for name, value in values.items() if name not in {"sounding", "optimizer"}}
+    earlier = {name: value for name, value in values.items() if name not in {"sounding", "optimizer", "minutes"}}
     assert (values["sounding"], values["optimizer"]) == (True, "muon")
     stored = parse_stored_settings(family, earlier).model_dump(mode="json")
-    assert stored == {**values, "sounding": False, "optimizer": "adamw"}
+    assert stored == {**values, "sounding": False, "optimizer": "adamw", "minutes": 0}
     assert parse_stored_settings(family, values).model_dump(mode="json") == values
 
 

@@ -87,10 +87,19 @@ def test_training(any_api: Any, any_content: WebContent) -> None:
     api = any_api
     any_content.dataset()
     wish = {"dataset": "Small pieces", "family": "lstm", "preset": "Starter", "settings": {"units": "512"}}
-    seconds = api.post("/trainings/estimate", wish, 200)["seconds"]
-    assert seconds > 0
-    longer = {**wish, "settings": {"units": "512", "steps": 50_000}}
-    assert api.post("/trainings/estimate", longer, 200)["seconds"] > 5 * seconds
+    few = api.post("/trainings/estimate", {**wish, "settings": {"steps": 20}}, 200)
+    assert 0 < few["seconds"] < 105
+    assert few["steps"] == 20
+    # The preset's limit is 105 s, within which some of so many steps fit.
+    long = {"units": "512", "steps": 500_000}
+    limited = api.post("/trainings/estimate", {**wish, "settings": long}, 200)
+    assert limited["seconds"] == 105
+    assert 1 <= limited["steps"] < 50_000
+    whole = api.post("/trainings/estimate", {**wish, "settings": {**long, "minutes": 0}}, 200)
+    assert whole["seconds"] > 5 * 105
+    assert whole["steps"] == 500_000
+    article = api.post("/trainings/estimate", {"dataset": "Small pieces", "family": "tutorial"}, 200)
+    assert article["steps"] is None
     wide = api.post("/trainings/estimate", {**wish, "settings": {"window": 4096}}, 200)
     assert "Set a window of 200 or less" in wide["advice"]
     nothing_follows = {"dataset": "Small pieces", "family": "tutorial", "settings": {"window": 60}}

@@ -210,7 +210,12 @@ def test_the_half_filled_forms_are_told_what_they_would_do(client: FlaskClient, 
     good = client.get(f"/trainings/estimate.json?family=lstm&dataset_id={dataset}&steps=10").json
     assert good["words"].startswith("about ")
     assert "4 training pieces" in good["more"]
+    assert "time limit" not in good["more"]
     assert not good["advice"]
+    query = f"family=lstm&dataset_id={dataset}&steps=900000&minutes=30"
+    limited = client.get(f"/trainings/estimate.json?{query}").json
+    assert limited["words"] == "about 30 min"
+    assert re.search(r"About \d{1,3},\d?00 of the 900,000 steps fit into the time limit\.", limited["more"])
     wide = client.get(f"/trainings/estimate.json?family=lstm&dataset_id={dataset}&window=4096").json
     assert "the longest has 200" in wide["advice"]
     none = client.get(f"/trainings/estimate.json?family=tutorial&dataset_id={dataset}&window=60").json

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from core.datasets.corpus import Corpus
 from core.errors import ConflictError, SupersededError, TrainingError
@@ -85,6 +85,26 @@ def test_a_training_ends_with_a_model_of_its_best_weights(workplace: Any, corpus
     # A kept model that is the same one stays the one.
     assert keep_model(workplace.database, workplace.store, number).id == model.id
     assert set(workplace.store.files("models")) == {model.checkpoint_key, model.last_checkpoint_key}
+
+
+def test_a_training_with_a_time_limit_does_the_steps_that_fit(sqlite_workplace: Any, corpus: Corpus) -> None:
+    number = queued(
+        sqlite_workplace, corpus, steps=4_000_000, evaluate_every=1_000_000, minutes=0.3, warmup_steps=20, patience=0
+    )
+    context = sqlite_workplace.claim(Queue.TRAINING)
+    task.run(context)
+    assert sqlite_workplace.finish(context).state is JobState.SUCCEEDED
+    (model,), row = models_of(sqlite_workplace), row_of(sqlite_workplace, number)
+    assert 1 <= row.steps < 100_000
+    assert row.step == row.steps
+    assert row.stop_reason == f"done: {row.steps:,} of 4,000,000 steps fitted into the time limit"
+    assert (row.settings["steps"], row.settings["minutes"]) == (4_000_000, 0.3)
+    # The model's settings are those that make it again.
+    assert (model.settings["steps"], model.settings["minutes"]) == (row.steps, 0)
+    with sqlite_workplace.database.reading() as session:
+        count = session.scalar(select(func.count()).where(TrainingPoint.training_id == number))
+    assert count is not None
+    assert 1 <= count <= 4
 
 
 def test_an_interrupted_training_goes_on_to_the_same_weights(

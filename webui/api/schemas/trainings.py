@@ -93,6 +93,9 @@ class EstimateOutput(ApiOutput):
     """How long a training will take, roughly."""
 
     seconds: float = Field(description="On the machine that answers, with nothing else running.")
+    steps: int | None = Field(
+        description="Steps done in that time: fewer than were set where a time limit ends it. Null for `tutorial`."
+    )
     advice: str = Field(description="What does not fit the dataset well, such as a window longer than every piece.")
 
 
