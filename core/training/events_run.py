@@ -125,8 +125,7 @@ class EventTraining:
         best, evaluated = trees.pop("best"), trees.pop("evaluated", {})
         self._trees = self._step.place(trees)
         self._keeper.begin(place, best, precision=self._place.precision)
-        if self._settings.minutes and self._place.planned:
-            self._follow_plan()
+        self._follow_plan()
         # A point of an earlier version did not count the seconds: what it was evaluating is begun anew.
         if "ticks" in place.get("evaluated", {}):
             flat = [array for _, array in sorted(evaluated.items())]
@@ -205,10 +204,11 @@ class EventTraining:
         self._follow_plan()
 
     def _follow_plan(self) -> None:
-        """What the plan changes: the learning rates, and what checkpoints say of how they were made."""
+        """What a shorter plan changes: the learning rates, and what checkpoints say of how they were made."""
         place = self._place
-        self._step.end_after(place.steps)
-        self._keeper.decide(steps=place.steps, evaluate_every=place.evaluate_every, minutes=0.0)
+        if place.steps < self._settings.steps:
+            self._step.end_after(place.steps)
+            self._keeper.decide(steps=place.steps, evaluate_every=place.evaluate_every, minutes=0.0)
 
     def _prepare(self, step: int) -> None:
         if step < self._place.steps:

@@ -136,6 +136,8 @@ def test_a_machine_that_is_fast_enough_does_all_steps(
     assert not any("time limit" in line for line in hooks.lines)
     assert [point.step for point in hooks.points] == [25, 50, 60]
     assert limited.steps == 60
+    # Whether it was planned before its end or not, which no bytes may depend on.
+    assert (limited.last.settings["steps"], limited.last.settings["minutes"]) == (60, 2)
 
 
 def _train_at(
