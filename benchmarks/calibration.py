@@ -37,7 +37,7 @@ def measure_speed(settings: FamilySettings, corpus: Corpus, seconds: float) -> S
     """Train for a small part of `seconds`, and see how fast it goes.
 
     Args:
-        settings: of any family; its own number of steps or epochs does not count.
+        settings: of any family; its own number of steps or epochs and its time limit do not count.
         corpus: what is trained on.
         seconds: how long the training shall take that this prepares.
     """

@@ -54,6 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
     join.add_argument("folder", type=Path)
     join.add_argument("model", type=Path)
     options = parser.parse_args(arguments)
+    if options.command == "train" and options.fit_minutes and any(each.startswith("minutes=") for each in options.set):
+        parser.error("--fit-minutes measures the time itself; leave --set minutes=... out")
     if options.command == "encode":
         return _encode(options)
     if options.command == "train":
@@ -124,11 +126,12 @@ def _settings(folder: Path, options: argparse.Namespace, corpus: Corpus, digest:
         if values.pop("corpus", digest) != digest:
             raise ConflictError(f"The training in {folder} began with another corpus; choose another folder.")
         return parse_stored_settings(values.pop("family"), values)
-    given = dict(pair.split("=", 1) for pair in options.set)
+    # Without the preset's limit: by the clock only where that is asked for.
+    given = {"minutes": "0", **dict(pair.split("=", 1) for pair in options.set)}
     settings = parse_training_settings(options.family, given, options.preset)
     if options.fit_minutes:
         steps = _steps_within(began + options.fit_minutes * 60, settings, corpus)
-        settings = parse_training_settings(options.family, {**given, "steps": steps, "minutes": 0}, options.preset)
+        settings = parse_training_settings(options.family, {**given, "steps": steps}, options.preset)
     kept = {"family": settings.family, "corpus": digest, **settings.model_dump(mode="json")}
     write_whole(path, json.dumps(kept, indent=1).encode())
     return settings

@@ -34,7 +34,7 @@ def train_for(
     Compiling and held-out evaluations come on top.
 
     Args:
-        settings: of any family; its own number of steps or epochs does not count.
+        settings: of any family; its own number of steps or epochs and its time limit do not count.
         corpus: what is trained on.
         seconds: wall time of the steps.
         evaluations: how many held-out figures the checkpoint is chosen by; `tutorial` has one each epoch.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import cache
-from math import log10
 
 import numpy as np
 from sqlalchemy import select
@@ -15,7 +14,7 @@ from core.models.datasets import Dataset, Piece
 from core.models.jobs import Queue
 from core.models.workers import Worker, WorkerState
 from core.queue.usage import gpus_held
-from core.training.estimate import estimate_seconds, fitting_share, training_flops
+from core.training.estimate import estimate_seconds, fitting_steps, training_flops
 from core.training.settings import EventSettings, FamilySettings, TutorialSettings
 
 # What large float32 products reach on the GPUs that teams have; only the order of size matters here.
@@ -30,7 +29,7 @@ class Estimate:
 
     Attributes:
         seconds: on the worker that would take it, early stopping left out.
-        steps: that are done in them; None for `tutorial`, which counts epochs.
+        steps: likely done in them; None for `tutorial`, which counts epochs.
     """
 
     seconds: float
@@ -42,22 +41,26 @@ def estimate_training(session: Session, dataset: Dataset, settings: FamilySettin
     amounts, gflops = _amounts(session, dataset, settings), _gflops(session)
     steps = None
     if isinstance(settings, EventSettings):
-        share = fitting_share(settings, amounts, gflops)
-        steps = settings.steps if share == 1 else _two_digits(max(1.0, settings.steps * share))
+        fitting = fitting_steps(settings, amounts, gflops)
+        steps = settings.steps if fitting == settings.steps else _two_digits(fitting)
     return Estimate(estimate_seconds(settings, amounts, gflops), steps)
 
 
 def training_work(session: Session, dataset: Dataset, settings: FamilySettings) -> float:
-    """The amount of a training's work, 10^9 operations: what times are measured against."""
-    amounts = _amounts(session, dataset, settings)
-    share = fitting_share(settings, amounts, _gflops(session))
+    """The amount of a training's work, 10^9 operations: what times are measured against.
+
+    Of a training with a time limit, the part that fits on the workers there are now.
+    """
+    amounts, share = _amounts(session, dataset, settings), 1.0
+    if isinstance(settings, EventSettings) and settings.minutes:
+        share = fitting_steps(settings, amounts, _gflops(session)) / settings.steps
     return max(share * training_flops(settings, amounts) / 1e9, 1.0)
 
 
-def _two_digits(number: float) -> int:
-    """An estimate does not know more of a number of 1 or more."""
-    unit = float(10 ** max(0, int(log10(number)) - 1))
-    return int(number // unit * unit)
+def _two_digits(number: int) -> int:
+    """A number of 1 or more rounded down to two digits: an estimate does not know more of it."""
+    unit = int(10 ** max(0, len(str(number)) - 2))
+    return number // unit * unit
 
 
 def _amounts(session: Session, dataset: Dataset, settings: FamilySettings) -> dict[str, float]:

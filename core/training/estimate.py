@@ -14,6 +14,7 @@ from core.training.settings import (
     TransformerSettings,
     TutorialSettings,
 )
+from core.training.time_limit import Pace, TimeLimit
 
 # One pass forward and two for the gradients, two operations for each weight and event.
 _OPERATIONS = 6.0
@@ -71,14 +72,19 @@ def estimate_seconds(settings: FamilySettings, stats: Mapping[str, float], gflop
     return min(_unlimited_seconds(settings, stats, gflops), _limit_seconds(settings))
 
 
-def fitting_share(settings: FamilySettings, stats: Mapping[str, float], gflops: float) -> float:
-    """Share of the steps, above 0 and at most 1, that likely fit into the time limit.
+def fitting_steps(settings: EventSettings, stats: Mapping[str, float], gflops: float) -> int:
+    """How many steps a training will likely plan within its time limit: all of them where there is none.
 
     Arguments as those of `estimate_seconds`.
     """
-    work_seconds = _unlimited_seconds(settings, stats, gflops) - _START_SECONDS
-    left = max(_limit_seconds(settings) - _START_SECONDS, 1.0)
-    return min(1.0, left / work_seconds)
+    if not settings.minutes:
+        return settings.steps
+    held_out = int(stats.get("held_out_events", 0.0))
+    interval = min(held_out, _MOST_INTERVAL_EVENTS)
+    steps_alone = {name: value for name, value in stats.items() if name != "held_out_events"}
+    step_seconds = (_unlimited_seconds(settings, steps_alone, gflops) - _START_SECONDS) / settings.steps
+    limit = TimeLimit(settings, interval, held_out if held_out > interval else 0)
+    return max(1, limit.plan(Pace(0, _START_SECONDS, step_seconds, 1, 0.0)).steps)
 
 
 def _limit_seconds(settings: FamilySettings) -> float:

@@ -46,7 +46,7 @@ class FamilySettings(PersonSettings):
     summary: ClassVar[str]
     presets: ClassVar[dict[str, dict[str, Any]]]
 
-    seed: int = setting(0, "Seed", "The same seed and data give the same weights.", ge=0, le=LARGEST_SEED)
+    seed: int = setting(0, "Seed", "The same seed, data and steps give the same weights.", ge=0, le=LARGEST_SEED)
     files: int = setting(0, "Pieces", "Train on the first N training pieces; 0 means all.", ge=0, le=1_000_000)
 
     @property
@@ -64,7 +64,7 @@ class EventSettings(FamilySettings):
     minutes: float = setting(
         0.0,
         "Time limit",
-        "Where the steps would take longer, fewer are done, with the learning rate's whole schedule; 0 sets no limit.",
+        "Where the steps would take longer on the worker's machine, fewer are planned; 0 sets no limit.",
         unit="min",
         ge=0,
         le=100_000,

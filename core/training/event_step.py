@@ -78,8 +78,8 @@ class EventStep:
             for name, tree in self._devices.single(trees).items()
         }
 
-    def end_after(self, steps: int) -> None:
-        """Lay the learning rate's schedule over so many steps instead of those of the settings."""
+    def lay_schedule_over(self, steps: int) -> None:
+        """Let the learning rate's schedule end after so many steps, whatever the settings say."""
         self._steps = steps
 
     def rate(self, step: int) -> float:

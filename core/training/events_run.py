@@ -11,8 +11,8 @@ import keras
 from core.datasets.corpus import Corpus
 from core.encoding.performance import encode
 from core.errors import TrainingError
-from core.modeling.backend import Tree, fused_attention_refusal, to_device, to_numpy
-from core.modeling.devices import gpu_count, has_bfloat16
+from core.modeling.backend import Tree, to_device, to_numpy
+from core.modeling.devices import has_bfloat16
 from core.modeling.initial import initial_weights
 from core.modeling.network import build_network
 from core.music.notes import Notes
@@ -20,10 +20,11 @@ from core.training.event_step import EventStep
 from core.training.heldout import Evaluator, HeldOut, interval_subset
 from core.training.hooks import TrainingHooks, TrainingProgress, TrainingResult
 from core.training.keeper import Keeper
-from core.training.pulse import Pulse, Speed
+from core.training.peculiarities import peculiarities
+from core.training.pulse import Pulse, Speed, StepTime
 from core.training.resume import Arrays, corpus_digest, read_resume, write_resume
-from core.training.settings import EventSettings, TransformerSettings
-from core.training.time_limit import Pace, may_plan, plan_within, told
+from core.training.settings import EventSettings
+from core.training.time_limit import Pace, TimeLimit
 from core.training.windows import Batch, EventWindows
 
 
@@ -89,43 +90,23 @@ class EventTraining:
         self._step = EventStep(build_network(settings, self._place.precision), settings)
         self._pulse = Pulse(hooks, resume_seconds, self._write_resume)
         self._speed = Speed()
-        self._tell_what_is_special()
+        self._step_time = StepTime()
+        interval_events, all_events = (sum(map(len, some)) for some in (self._interval_streams, self._streams))
+        self._limit = TimeLimit(settings, interval_events, all_events if all_events > interval_events else 0)
+        for line in peculiarities(settings, self._step.devices, self._place.precision, self._windows.longest):
+            hooks.log(line)
         if resumed is None:
             self._trees = self._step.begin(fresh)
-            self._keeper.begin(None, None, precision=self._place.precision)
+            self._keeper.begin(None, None, **self._decided())
         else:
             self._take_up(*resumed)
-
-    def _tell_what_is_special(self) -> None:
-        if self._step.devices > 1:
-            self._hooks.log(f"{self._step.devices} devices share each batch.")
-        if self._step.devices < (seen := gpu_count()):
-            batch = self._settings.batch_size
-            self._hooks.log(
-                f"Only {self._step.devices} of {seen} GPUs can share a batch of {batch} evenly; "
-                f"a batch of {-(-batch // seen) * seen} would use all."
-            )
-        if isinstance(self._settings, TransformerSettings) and self._place.precision == "bfloat16":
-            self._tell_of_attention(self._settings)
-        if self._windows.longest < self._settings.window:
-            self._hooks.log(
-                f"The window of {self._settings.window} events is longer than every piece (the longest has "
-                f"{self._windows.longest}); the rest of each window is padding, so a shorter one trains faster."
-            )
-
-    def _tell_of_attention(self, settings: TransformerSettings) -> None:
-        if refusal := fused_attention_refusal(settings.units // settings.heads):
-            self._hooks.log(
-                "Attention keeps its scores in the device's memory, so long windows take much of it and more time. "
-                f"The kind that does not cannot be used here: {refusal}."
-            )
 
     def _take_up(self, place: dict[str, Any], trees: dict[str, Arrays]) -> None:
         """Go on from a resume point."""
         best, evaluated = trees.pop("best"), trees.pop("evaluated", {})
         self._trees = self._step.place(trees)
-        self._keeper.begin(place, best, precision=self._place.precision)
-        self._follow_plan()
+        self._keeper.begin(place, best, **self._decided())
+        self._step.lay_schedule_over(self._place.steps)
         # A point of an earlier version did not count the seconds: what it was evaluating is begun anew.
         if "ticks" in place.get("evaluated", {}):
             flat = [array for _, array in sorted(evaluated.items())]
@@ -159,10 +140,13 @@ class EventTraining:
         place.loss_sum += loss
         place.loss_steps += 1
         self._speed.add(1, batch.notes, batch.counted)
-        if not place.planned:
-            self._plan()
+        self._step_time.add()
+        shortened = not place.planned and self._plan()
         if place.step % place.evaluate_every == 0 or place.step == place.steps:
             place.phase = "interval"
+        if shortened:
+            # Killed before this, a training would plan anew, and end with other weights.
+            self._pulse.save()
         self._hooks.progress(
             TrainingProgress(
                 place.step,
@@ -182,33 +166,26 @@ class EventTraining:
             return seconds
         return min(seconds, max(0.0, self._settings.limit_seconds - self._keeper.seconds))
 
-    def _plan(self) -> None:
-        """Settle how many steps are done within the time limit, once that can be said."""
-        settings, place, speed = self._settings, self._place, self._speed
-        interval, whole = (sum(map(len, some)) for some in (self._interval_streams, self._streams))
-        pace = Pace(
-            place.step,
-            self._keeper.seconds,
-            speed.measured_seconds,
-            speed.seconds_left(1),
-            speed.first_seconds,
-            interval,
-            whole if whole > interval else 0,
-        )
-        if not may_plan(settings, pace):
-            return
-        plan = plan_within(settings, pace)
+    def _plan(self) -> bool:
+        """Settle how many steps fit into the time limit, once that can be said; whether that changes anything."""
+        place, taken = self._place, self._step_time
+        pace = Pace(place.step, self._keeper.seconds, taken.mean_seconds, taken.steps, taken.first_seconds)
+        if not self._limit.may_plan(pace):
+            return False
+        plan = self._limit.plan(pace)
+        changed = (plan.steps, plan.evaluate_every) != (place.steps, place.evaluate_every)
         place.steps, place.evaluate_every, place.planned = plan.steps, plan.evaluate_every, True
-        if plan.steps < settings.steps:
-            self._hooks.log(told(settings, pace, plan))
-        self._follow_plan()
+        self._step.lay_schedule_over(plan.steps)
+        self._keeper.decide(**self._decided())
+        if changed:
+            self._hooks.log(self._limit.told(pace, plan))
+        return changed
 
-    def _follow_plan(self) -> None:
-        """What a shorter plan changes: the learning rates, and what checkpoints say of how they were made."""
+    def _decided(self) -> dict[str, Any]:
+        """What checkpoints say of what the training settled itself, so that they can be made again without a limit."""
         place = self._place
-        if place.steps < self._settings.steps:
-            self._step.end_after(place.steps)
-            self._keeper.decide(steps=place.steps, evaluate_every=place.evaluate_every, minutes=0.0)
+        plan = {"steps": place.steps, "evaluate_every": place.evaluate_every, "minutes": 0.0}
+        return {"precision": place.precision, **plan}
 
     def _prepare(self, step: int) -> None:
         if step < self._place.steps:
@@ -226,6 +203,7 @@ class EventTraining:
         step, train_loss = place.step, place.loss_sum / max(1, place.loss_steps)
         place.loss_sum, place.loss_steps = 0.0, 0
         self._evaluated = None
+        self._step_time.rest()
         lower = self._keeper.measured(self._measured(), self._figures(figure))
         place.phase = "all" if step == place.steps or self._keeper.patience_is_over else "train"
         values = {

@@ -87,7 +87,7 @@ class Keeper:
 
     @property
     def seconds(self) -> float:
-        """That the training has run, as far as that was counted."""
+        """That the training has run; 0 where an earlier version did not count them, which had no limit of them."""
         return self._clock.seconds or 0.0
 
     @property

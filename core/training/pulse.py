@@ -25,12 +25,13 @@ class Pulse:
             TrainingInterrupted: the hooks asked to stop; a resume point has been written.
         """
         if self._hooks.interrupted():
-            self._save()
+            self.save()
             raise TrainingInterrupted("The training was interrupted; it goes on from its resume point.")
         if time.monotonic() - self._written_at >= self._resume_seconds:
-            self._save()
+            self.save()
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write a resume point now."""
         data, step = self._write()
         self._hooks.save_resume(data, step)
         self._written_at = time.monotonic()
@@ -53,11 +54,45 @@ class Stopwatch:
         return None if self._before is None else self._before + time.monotonic() - self._began
 
 
+class StepTime:
+    """Mean seconds of a step in this process, without those that compile and what lies between steps.
+
+    Attributes:
+        first_seconds: from this one's making until the first step was done.
+        steps: that the mean is of.
+    """
+
+    def __init__(self) -> None:
+        self._made = time.monotonic()
+        self._last: float | None = None
+        self._seconds = 0.0
+        self.first_seconds = 0.0
+        self.steps = 0
+
+    def add(self) -> None:
+        """Count a step that has just been done."""
+        now = time.monotonic()
+        if self._last is not None:
+            self._seconds += now - self._last
+            self.steps += 1
+        elif not self.first_seconds:
+            self.first_seconds = now - self._made
+        self._last = now
+
+    def rest(self) -> None:
+        """Something else has been done since the last step."""
+        self._last = None
+
+    @property
+    def mean_seconds(self) -> float:
+        """0 until two steps are done one after the other."""
+        return self._seconds / self.steps if self.steps else 0.0
+
+
 class Speed:
     """Steps, notes and events per second since the first step of this process, whose compilation does not count."""
 
     def __init__(self) -> None:
-        self._made = time.monotonic()
         self._started = 0.0
         self._steps = self._notes = self._events = 0
         self._now = 0.0
@@ -81,16 +116,6 @@ class Speed:
     def events_per_second(self) -> float:
         """0 until two steps are done."""
         return self._rate(self._events)
-
-    @property
-    def first_seconds(self) -> float:
-        """Until the first step was done: compiling, above all; 0 until then."""
-        return self._started - self._made if self._started else 0.0
-
-    @property
-    def measured_seconds(self) -> float:
-        """Since the first step."""
-        return self._now - self._started
 
     def seconds_left(self, steps: int) -> float:
         """Time for `steps` more at the speed so far; 0 until it is known."""

@@ -47,6 +47,8 @@ _BEFORE = {"sounding": False, "optimizer": "adamw", "minutes": 0.0}
 def parse_training_settings(family: str, values: dict[str, Any], preset: str = "") -> FamilySettings:
     """Validate a family's settings, with a preset's values below those given.
 
+    Whoever names the steps wants those: a preset's time limit is not for them.
+
     Raises:
         InputError: unknown family or preset, or a setting outside its range.
     """
@@ -55,7 +57,10 @@ def parse_training_settings(family: str, values: dict[str, Any], preset: str = "
     cls = FAMILIES[family]
     if preset and preset not in cls.presets:
         raise InputError.of("preset", f"preset: {preset!r} is unknown; allowed are {', '.join(cls.presets)}.")
-    return cls.parse({**(cls.presets[preset] if preset else {}), **values})
+    below = dict(cls.presets[preset]) if preset else {}
+    if "steps" in values:
+        below.pop("minutes", None)
+    return cls.parse({**below, **values})
 
 
 def stored_values(family: str, values: Mapping[str, Any]) -> dict[str, Any]:

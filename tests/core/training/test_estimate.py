@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.training.estimate import estimate_seconds, fitting_share, training_flops
+from core.training.estimate import estimate_seconds, fitting_steps, training_flops
 from core.training.settings import LstmSettings, TutorialSettings
 
 
@@ -46,14 +46,13 @@ def test_time_grows_with_the_work_and_falls_with_the_speed() -> None:
 
 def test_a_time_limit_ends_what_would_take_longer() -> None:
     stats = {"notes": 20_000.0, "held_out_events": 30_000.0}
-    whole = LstmSettings(steps=10_000)
+    whole = LstmSettings(steps=10_000, evaluate_every=1_000)
     seconds = estimate_seconds(whole, stats, 50)
-    assert fitting_share(whole, stats, 50) == 1
+    assert fitting_steps(whole, stats, 50) == 10_000
     half = whole.model_copy(update={"minutes": seconds / 120})
     assert estimate_seconds(half, stats, 50) == pytest.approx(seconds / 2)
-    assert fitting_share(half, stats, 50) == pytest.approx(0.5, rel=0.05)
+    assert fitting_steps(half, stats, 50) == pytest.approx(5_000 * 0.95, rel=0.05)
     assert estimate_seconds(half, stats, 500) == estimate_seconds(whole, stats, 500)
-    assert fitting_share(half, stats, 500) == 1
-    hardly = whole.model_copy(update={"minutes": 0.01})
-    assert 0 < fitting_share(hardly, stats, 50) < 0.01
-    assert fitting_share(TutorialSettings(), {"windows": 1e9}, 50) == 1
+    assert fitting_steps(half, stats, 500) == 10_000
+    assert fitting_steps(whole.model_copy(update={"minutes": 0.01}), stats, 50) == 1
+    assert fitting_steps(half, {}, 50) > 0

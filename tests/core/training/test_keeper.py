@@ -88,6 +88,26 @@ def test_a_checkpoint_of_other_settings_does_not_count(make_hooks: Callable[...,
     assert hooks.checkpoints["best"].figures[_FIGURE] == 3.0
 
 
+def test_what_another_start_decided_otherwise_does_not_count_against_its_checkpoint(
+    make_hooks: Callable[..., object],
+) -> None:
+    hooks = make_hooks()
+    limited = _SETTINGS.model_copy(update={"minutes": 2.0})
+    first = _keeper(hooks, limited)
+    first.begin(None, None, precision="float32")
+    first.decide(steps=70, evaluate_every=9, minutes=0.0)  # on a slow machine
+    _measure(first, 2.0)
+    again = _keeper(hooks, limited)
+    again.begin(None, None, precision="float32")
+    _measure(again, 3.0)
+    assert hooks.checkpoints["best"].figures[_FIGURE] == 2.0
+    # Without a limit, other steps are other settings.
+    other = _keeper(hooks, _SETTINGS)
+    other.begin(None, None, precision="float32")
+    _measure(other, 3.0)
+    assert hooks.checkpoints["best"].figures[_FIGURE] == 3.0
+
+
 def test_seconds_add_up_over_pauses_and_stay_unknown_after_an_earlier_versions_resume_point(
     make_hooks: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,6 +134,24 @@ def test_a_resume_point_that_does_not_fit_is_left_aside(
     assert read_resume(other, own, "another") is None
 
 
+def test_a_resume_point_of_before_there_were_plans_goes_on_with_the_settings_steps(
+    make_corpus: Callable[..., Corpus], make_hooks: Callable[..., object]
+) -> None:
+    corpus, undisturbed = make_corpus(), make_hooks()
+    expected = train(_GRU, corpus, undisturbed)
+    hooks = make_hooks(lambda calls: calls == 4)
+    with pytest.raises(TrainingInterrupted):
+        train(_GRU, corpus, hooks)
+    document, arrays = unpack(hooks.resume)
+    for name in ("steps", "evaluate_every", "planned"):
+        del document["place"][name]
+    del document["settings"]["minutes"]
+    hooks.resume = pack(document, arrays)
+    result = train(_GRU, corpus, hooks)
+    assert "goes on from its resume point" in "".join(hooks.lines)
+    assert result.last.to_bytes() == expected.last.to_bytes()
+
+
 def test_resume_points_come_in_time_and_in_evaluations_too(
     make_corpus: Callable[..., Corpus], make_hooks: Callable[..., object]
 ) -> None:

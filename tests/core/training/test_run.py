@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from core.datasets.corpus import Corpus
 from core.errors import TrainingError
+from core.modeling import devices
 from core.music.notes import Notes
+from core.training import events_run
 from core.training.resume import corpus_digest, write_resume
 from core.training.run import TrainingInterrupted, train
 from core.training.settings import LstmSettings, TutorialSettings
@@ -151,3 +155,46 @@ def _spoiled(settings: LstmSettings, corpus: Corpus, resume: bytes) -> bytes:
         tree, _, name = path.partition("/")
         trees.setdefault(tree, {})[name] = np.full_like(array, np.nan) if path == "weights/output.bias" else array
     return write_resume(settings, corpus_digest(corpus), document["place"], trees)
+
+
+def test_precision_follows_the_device_unless_it_is_chosen(
+    make_corpus: Callable[..., Corpus], make_hooks: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = LstmSettings.parse({**_SMALL, "steps": 1})
+    # No GPU: what the device can do is asked for all the same.
+    for can, chosen, used in [
+        (True, "auto", "bfloat16"),
+        (False, "auto", "float32"),
+        (True, "float32", "float32"),
+        (False, "bfloat16", "bfloat16"),
+    ]:
+        monkeypatch.setattr(events_run, "has_bfloat16", lambda can=can: can)
+        settings = short.model_copy(update={"precision": chosen})
+        assert events_run.chosen_precision(settings) == used
+    result = train(short, make_corpus(), make_hooks())  # the device of the last round has none
+    assert result.last.settings["precision"] == "float32"
+    monkeypatch.setattr(events_run, "has_bfloat16", lambda: True)
+    hooks = make_hooks()
+    result = train(short, make_corpus(), hooks)
+    assert result.last.settings["precision"] == "bfloat16"
+    assert all(array.dtype == np.float32 for array in result.last.weights.values())
+
+
+@pytest.mark.parametrize(
+    ("library", "device", "capability", "has"),
+    [("tensorflow", "cpu", None, False), ("tensorflow", "gpu", (8, 0), True), ("tensorflow", "gpu", (7, 5), False),
+     ("tensorflow", "gpu", None, False), ("jax", "gpu", "9.0", True), ("jax", "gpu", "7.0", False)],
+)  # fmt: skip
+def test_bfloat16_is_taken_where_the_gpu_multiplies_it(
+    library: str, device: str, capability: object, has: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {} if capability is None else {"compute_capability": capability}
+    config = SimpleNamespace(
+        list_physical_devices=lambda kind: [kind],
+        experimental=SimpleNamespace(get_device_details=lambda gpu: known),
+    )
+    monkeypatch.setattr(devices, "device_kind", lambda: device)
+    monkeypatch.setattr(devices.keras.backend, "backend", lambda: library)
+    monkeypatch.setitem(sys.modules, "tensorflow", SimpleNamespace(config=config))
+    monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(devices=lambda: [SimpleNamespace(**known)]))
+    assert devices.has_bfloat16() is has

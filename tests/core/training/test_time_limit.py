@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +14,7 @@ from core.datasets.corpus import Corpus
 from core.training import pulse
 from core.training.run import TrainingInterrupted, TrainingResult, train
 from core.training.settings import EventSettings, LstmSettings
-from core.training.time_limit import Pace, may_plan, plan_within, told
+from core.training.time_limit import Pace, Plan, TimeLimit
 
 _SMALL = LstmSettings(
     embedding=8, units=8, batch_size=8, window=64, steps=400, evaluate_every=50, warmup_steps=5, average=0.9
@@ -29,56 +30,84 @@ _LIMITED = _SMALL.model_copy(update={"minutes": 2.0})
     step_seconds=st.floats(1e-4, 60),
     events=st.integers(0, 10**7),
 )
-def test_a_plan_fits_into_its_time(
+def test_a_plan_fits_into_its_time_and_uses_it(
     steps: int, evaluate_every: int, minutes: float, done: int, step_seconds: float, events: int
 ) -> None:
     settings = LstmSettings(steps=steps, evaluate_every=evaluate_every, minutes=minutes)
     done = min(done, steps)
-    pace = Pace(done, done * step_seconds, done * step_seconds, step_seconds, 0.0, events, events // 2)
-    plan = plan_within(settings, pace)
+    limit, pace = TimeLimit(settings, events, events // 2), Pace(done, done * step_seconds, step_seconds, done, 0.0)
+    plan = limit.plan(pace)
     assert done <= plan.steps <= steps
-    assert 1 <= plan.evaluate_every <= evaluate_every
-    seconds = plan.steps * step_seconds
-    assert seconds <= settings.limit_seconds or plan.steps == done
-    # As many figures, however few steps; with fewer steps than figures, one after each.
-    figures = -(-steps // evaluate_every)
-    assert -(-plan.steps // plan.evaluate_every) <= figures
-    longer = plan_within(settings.model_copy(update={"minutes": 2 * minutes}), pace)
-    assert longer.steps >= plan.steps
-    slower = plan_within(settings, Pace(done, pace.spent_seconds, 1.0, 2 * step_seconds, 0.0, events, 0))
-    assert (
-        slower.steps <= plan_within(settings, Pace(done, pace.spent_seconds, 1.0, step_seconds, 0.0, events, 0)).steps
-    )
+    assert plan.steps * step_seconds <= settings.limit_seconds or plan.steps == done
+    # Neither figures over the whole nor those of the curve keep it from training for half of the time that is left.
+    left = 0.95 * settings.limit_seconds - done * step_seconds
+    assert plan.steps == steps or (plan.steps - done + 1) * step_seconds >= 0.5 * left
+    # At most as many figures as were set; with fewer steps than figures, one after each.
+    assert plan.evaluate_every >= 1
+    assert -(-plan.steps // plan.evaluate_every) <= -(-steps // evaluate_every)
+    longer = TimeLimit(settings.model_copy(update={"minutes": 2 * minutes}), events, events // 2)
+    assert longer.plan(pace).steps >= plan.steps
+    assert limit.plan(replace(pace, step_seconds=2 * step_seconds)).steps <= plan.steps
 
 
 def test_held_out_figures_take_their_part_of_the_time() -> None:
     settings = LstmSettings(steps=10_000, evaluate_every=1_000, batch_size=10, window=10, minutes=10)
-    without = plan_within(settings, Pace(50, 50.0, 50.0, 1.0, 0.0, 0, 0))
-    assert without.steps == 50 + 520  # 95 % of 600 s, of which 50 are over
-    # A held-out event takes half the time of one in training, 5 ms: 10 figures of 1,000 and 2,000 at the end are 60 s.
-    assert plan_within(settings, Pace(50, 50.0, 50.0, 1.0, 0.0, 1_000, 2_000)).steps == 50 + 460
-    assert plan_within(settings, Pace(50, 50.0, 50.0, 1.0, 40.0, 0, 0)).steps == 50 + 500
-    assert without.evaluate_every == 57
+    pace = Pace(50, 50.0, 1.0, 49, 0.0)
+    assert TimeLimit(settings, 0, 0).plan(pace) == Plan(50 + 520, 57)  # 95 % of 600 s, of which 50 are over
+    assert TimeLimit(settings, 0, 0).plan(replace(pace, compile_seconds=40.0)).steps == 50 + 500
+    # A held-out event takes 4 ms, of 10 in training: 10 figures of 1,000 events and one of 2,000 more are 48 s.
+    assert TimeLimit(settings, 1_000, 2_000).plan(pace) == Plan(50 + 472, 53)
+    # Those of 4,000 would be 160 s; 4 of them are less than 15 % of 520 s.
+    assert TimeLimit(settings, 4_000, 0).plan(pace) == Plan(50 + 456, 127)
+    # However much is held out, half of the time is for training.
+    assert TimeLimit(settings, 10**6, 10**7).plan(pace) == Plan(50 + 260, 310)
+
+
+def test_figures_are_fewer_where_only_they_would_take_too_long() -> None:
+    settings = LstmSettings(steps=400, evaluate_every=10, batch_size=10, window=10, minutes=10)
+    plan = TimeLimit(settings, 1_000, 0).plan(Pace(50, 50.0, 1.0, 49, 0.0))
+    assert plan == Plan(400, 22)  # 19 figures of 4 s
 
 
 def test_it_is_planned_after_the_warm_up_or_a_tenth_of_the_time() -> None:
-    settings = LstmSettings(warmup_steps=50, minutes=1)
-    assert not may_plan(settings, Pace(1, 20.0, 0.0, 0.0, 20.0, 0, 0))  # nothing was measured yet
-    assert not may_plan(settings, Pace(49, 5.9, 2.0, 0.04, 3.9, 0, 0))
-    assert may_plan(settings, Pace(50, 5.9, 2.0, 0.04, 3.9, 0, 0))
-    assert may_plan(settings, Pace(3, 6.0, 2.0, 1.0, 4.0, 0, 0))
-    # Half a second tells little, but a quarter of the time is enough to wait.
-    assert not may_plan(settings, Pace(50, 14.9, 0.5, 0.01, 14.4, 0, 0))
-    assert may_plan(settings, Pace(50, 15.0, 0.6, 0.01, 14.4, 0, 0))
+    limit = TimeLimit(LstmSettings(warmup_steps=50, minutes=1), 0, 0)
+    assert not limit.may_plan(Pace(1, 20.0, 0.0, 0, 20.0))  # nothing was measured yet
+    assert not limit.may_plan(Pace(49, 5.9, 0.04, 48, 3.9))
+    assert limit.may_plan(Pace(50, 5.9, 0.04, 49, 3.9))
+    assert limit.may_plan(Pace(6, 6.0, 0.4, 5, 4.0))
+    # Four steps tell little, but a quarter of the time is enough to wait.
+    assert not limit.may_plan(Pace(50, 14.9, 0.01, 4, 14.4))
+    assert limit.may_plan(Pace(50, 15.0, 0.01, 1, 14.4))
+    # The first figure comes after the plan, which says how many there are.
+    early = TimeLimit(LstmSettings(warmup_steps=1_000, evaluate_every=250, minutes=60), 0, 0)
+    assert not early.may_plan(Pace(249, 60.0, 0.2, 248, 5.0))
+    assert early.may_plan(Pace(250, 60.0, 0.2, 249, 5.0))
 
 
 def test_the_log_says_what_to_change_where_hardly_anything_fits() -> None:
-    settings = LstmSettings(steps=3_000, warmup_steps=200, minutes=10)
-    pace = Pace(20, 60.0, 58.0, 3.0, 2.0, 0, 0)
-    text = told(settings, pace, plan_within(settings, pace))
+    limit = TimeLimit(LstmSettings(steps=3_000, warmup_steps=200, minutes=10), 0, 0)
+    pace = Pace(20, 60.0, 3.0, 19, 2.0)
+    text = limit.told(pace, limit.plan(pace))
     assert "At 3 s a step, 189 of 3,000 steps fit into the time limit of 10 minutes, with a held-out figure" in text
     assert "The warm-up alone has 200: a smaller preset, a smaller batch or a longer limit would learn more." in text
     assert "With steps=189, evaluate_every=16 and no time limit, a training on this machine gives the same" in text
+    late = Pace(300, 100.0, 0.3, 299, 2.0)
+    assert "gives the same" not in limit.told(late, limit.plan(late))
+
+
+def test_the_time_of_a_step_is_without_what_compiles_and_what_lies_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([10.0, 15.0, 16.0, 17.0, 60.0, 62.0])
+    monkeypatch.setattr(pulse, "time", SimpleNamespace(monotonic=lambda: next(times)))
+    taken = pulse.StepTime()
+    taken.add()
+    assert (taken.first_seconds, taken.steps, taken.mean_seconds) == (5.0, 0, 0.0)
+    taken.add()
+    taken.add()
+    taken.rest()  # a held-out figure
+    taken.add()
+    assert (taken.first_seconds, taken.steps, taken.mean_seconds) == (5.0, 2, 1.0)
+    taken.add()
+    assert (taken.steps, taken.mean_seconds) == (3, pytest.approx(4 / 3))
 
 
 @pytest.mark.slow
@@ -104,11 +133,14 @@ def test_its_plan_alone_decides_the_weights(
     assert again.last.to_bytes() == limited.last.to_bytes()
     assert again.best.to_bytes() == limited.best.to_bytes()
 
-    # And what goes on after an interruption keeps to its plan, however slow the machine has become.
-    interrupted = make_hooks(lambda calls: calls == 60)
-    with pytest.raises(TrainingInterrupted):
-        _train_at(1.0, _LIMITED, corpus, interrupted, monkeypatch)
-    resumed = _train_at(20.0, _LIMITED, corpus, interrupted, monkeypatch)
+    # And what goes on after a kill soon after the plan keeps to it, however slow the machine has become.
+    killed = make_hooks()
+    monkeypatch.setattr(killed, "interrupted", lambda: _kill() if killed.told == 7 else False)
+    with pytest.raises(MemoryError):
+        _train_at(1.0, _LIMITED, corpus, killed, monkeypatch)
+    assert killed.resume_steps == [6]
+    monkeypatch.setattr(killed, "interrupted", lambda: False)
+    resumed = _train_at(20.0, _LIMITED, corpus, killed, monkeypatch)
     assert resumed.last.to_bytes() == limited.last.to_bytes()
 
 
@@ -136,8 +168,12 @@ def test_a_machine_that_is_fast_enough_does_all_steps(
     assert not any("time limit" in line for line in hooks.lines)
     assert [point.step for point in hooks.points] == [25, 50, 60]
     assert limited.steps == 60
-    # Whether it was planned before its end or not, which no bytes may depend on.
-    assert (limited.last.settings["steps"], limited.last.settings["minutes"]) == (60, 2)
+    # With a limit that did not matter, the checkpoint is that of a training without one.
+    assert (limited.last.settings["steps"], limited.last.settings["minutes"]) == (60, 0)
+
+
+def _kill() -> bool:
+    raise MemoryError("killed")
 
 
 def _train_at(

@@ -35,6 +35,7 @@ from core.training.settings import (
 )
 from core.training.windows import EventWindows
 
+_KEPT_AT = 4
 _COMMON = {"steps": 20, "window": 48, "batch_size": 6, "learning_rate": 0.01, "warmup_steps": 3, "average": 0.9}
 # A transformer's dropout is drawn on the devices. Under JAX, where one program is shared out, it does not matter over
 # how many; under TensorFlow each device draws its own, so there is none here.
@@ -68,18 +69,24 @@ def uncompiled() -> None:
         parallel.jit = lambda function, **_: function
 
 
-def losses(settings: EventSettings, corpus: Corpus, *, alone: bool) -> tuple[list[float], Checkpoint]:
-    """Of the first eight steps, and the model after them."""
+def losses(settings: EventSettings, corpus: Corpus, *, alone: bool) -> tuple[list[float], list[float], Checkpoint]:
+    """Of the first eight steps; of the last four once more, from a resume point's copies; and the model after them."""
     devices = OneDevice() if alone else training_devices(settings.batch_size)
     assert devices.count == (1 if alone else 2)
     step = EventStep(build_network(settings), settings, devices)
     windows = EventWindows(list(corpus.pieces("train")), settings)
     trees, found = step.begin(initial_weights(settings)), []
     for number in range(8):
+        if number == _KEPT_AT:
+            kept = step.host(trees)
         trees, loss = step.advance(trees, windows.batch(number), number)
         found.append(loss)
+    trees, again = step.place(kept), []
+    for number in range(_KEPT_AT, 8):
+        trees, loss = step.advance(trees, windows.batch(number), number)
+        again.append(loss)
     weights = {name: to_numpy(array) for name, array in step.measured(trees).items()}
-    return found, Checkpoint(settings.family, settings.encoding, settings.model_dump(mode="json"), weights)
+    return found, again, Checkpoint(settings.family, settings.encoding, settings.model_dump(mode="json"), weights)
 
 
 if __name__ == "__main__":
@@ -90,10 +97,11 @@ if __name__ == "__main__":
     for settings in (_TRANSFORMER, _GRU, _LSTM, _CONV1D, _WAVENET):
         if settings is _GRU:
             uncompiled()
-        one, model = losses(settings, corpus, alone=True)
-        two, other_model = losses(settings, corpus, alone=False)
+        one, _, model = losses(settings, corpus, alone=True)
+        two, again, other_model = losses(settings, corpus, alone=False)
         apart = max(np.abs(model.weights[name] - array).max() for name, array in other_model.weights.items())
         found |= {f"{settings.family}_one": one, f"{settings.family}_two": two, f"{settings.family}_apart": apart}
+        found[f"{settings.family}_again"] = again
         if settings is _TRANSFORMER:
             (folder / f"{backend}.cadenza").write_bytes(model.to_bytes())
     for other in sys.argv[3:]:

@@ -43,7 +43,7 @@ class TrainingOutput(ApiOutput):
     family: str
     settings: dict[str, Any]
     step: int
-    steps: int
+    steps: int = Field(description="Planned in all; a time limit may make them fewer than the settings' steps.")
     epoch: float
     resume_step: int = Field(description="Step of its last resume point.")
     evaluate: bool = Field(description="Whether an evaluation of the model follows by itself.")
@@ -94,7 +94,8 @@ class EstimateOutput(ApiOutput):
 
     seconds: float = Field(description="On the machine that answers, with nothing else running.")
     steps: int | None = Field(
-        description="Steps done in that time: fewer than were set where a time limit ends it. Null for `tutorial`."
+        description="Steps likely done in that time, fewer than were set where a time limit cuts them. Null for "
+        "`tutorial`, which counts epochs."
     )
     advice: str = Field(description="What does not fit the dataset well, such as a window longer than every piece.")
 
