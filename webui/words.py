@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from core.evaluation.defects import likely_range
 from webui.browsers import browser_name
 
 NOTHING = "\N{EN DASH}"
@@ -111,6 +112,7 @@ def sentence(words: str) -> str:
 FILTERS = {
     "number": number,
     "figure": figure,
+    "likely_range": likely_range,
     "compact": compact,
     "byte_size": byte_size,
     "duration": duration,

@@ -106,7 +106,7 @@ def compare(
         "overlap (real, random)": lambda item: " ".join(
             _figure(item[name]) for name in ("overlap", "overlap_real", "overlap_random")
         ),
-        "defects/1,000": lambda item: _figure(item["defects_per_thousand"]),
+        "defects/1,000": lambda item: _counted(item["defects_per_thousand"], item["defects_low"], item["defects_high"]),
         "copies/1,000": lambda item: _figure(item["flagged_per_thousand"]),
     }
     print_page(answer, columns, "")
@@ -142,6 +142,13 @@ def lines_of(results: dict[str, Any]) -> list[str]:
         flagged = f"{originality['flagged']} of {len(originality['takes'])}"
         lines.append(f"takes flagged as copies: {flagged}. {threshold_rule(originality)}")
     return lines
+
+
+def _counted(value: float | None, low: float | None, high: float | None) -> str:
+    """A count in a thousand, and where it lies as far as that is known."""
+    if value is None:
+        return ""
+    return f"{value:.0f}" if low is None or high is None else f"{value:.0f} ({low:.0f} to {high:.0f})"
 
 
 def _figure(value: object) -> str:

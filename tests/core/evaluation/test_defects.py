@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.evaluation.defects import DEFECTS, defects_of, hanging_from, per_thousand
+from core.evaluation.defects import DEFECTS, defects_of, hanging_from, likely_range, per_thousand
 from core.music.notes import Notes
 from core.music.reading import read_midi
 
@@ -90,3 +90,13 @@ def test_real_pieces_hardly_ever_have_one(shared_data: Path):
         names = sorted(name for name in archive.namelist() if name.endswith(".mid"))
         counts = per_thousand([defects_of(read_midi(archive.read(name)).notes) for name in names])
     assert counts["any"] < 50
+
+
+@pytest.mark.parametrize(("count", "pieces"), [(28, 64), (0, 64), (64, 64), (1, 1), (250, 1000)])
+def test_a_count_of_few_takes_is_known_to_lie_in_a_range(count: int, pieces: int) -> None:
+    low, high = likely_range(1000 * count / pieces, pieces)
+    assert 0 <= low <= 1000 * count / pieces <= high <= 1000
+    # Wilson's definition: the true counts from which the one that was seen is 1.96 standard deviations away.
+    for true in (low / 1000, high / 1000):
+        deviations = abs(count / pieces - true) / np.sqrt(true * (1 - true) / pieces) if 0 < true < 1 else 1.96
+        assert deviations == pytest.approx(1.96)

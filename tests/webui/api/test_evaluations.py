@@ -27,6 +27,9 @@ def test_a_model_is_measured_and_compared(any_api: Any, any_content: WebContent)
     row = compared["items"][0]
     assert row["nats_per_event"] == 2.1
     assert row["overlap_random"] < row["overlap_real"]
+    assert row["defects_low"] <= row["defects_per_thousand"] < row["defects_high"]
+    assert row["defects_real"] <= row["defects_random"]
+    assert row["flagged_real"] is not None
     api.ask("DELETE", f"/evaluations/{done}", 204)
     assert api.get("/models/compare", ids=str(model))["items"][0]["nats_per_event"] is None
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator
 
+from core.evaluation.defects import likely_range
 from core.fields import setting
 from core.models.datasets import Dataset
 from core.models.evaluations import Evaluation, SharedPassage
@@ -102,7 +103,14 @@ class ComparedOutput(ApiOutput):
     overlap_real: float | None = Field(description="The same of real pieces beside them: the highest to hope for.")
     overlap_random: float | None = Field(description="The same of random notes.")
     defects_per_thousand: float | None
+    defects_low: float | None = Field(
+        description="With 95 % confidence it is not below this, so few takes as there are."
+    )
+    defects_high: float | None = Field(description="Nor above this.")
+    defects_real: float | None = Field(description="The same of real pieces.")
+    defects_random: float | None = Field(description="The same of random notes.")
     flagged_per_thousand: float | None = Field(description="Takes that share more than unrelated pieces seldom do.")
+    flagged_real: float | None = Field(description="The same of excerpts of unrelated real pieces.")
 
     @classmethod
     def of(cls, row: Compared) -> Self:
@@ -241,7 +249,11 @@ def numbers_of(text: str) -> list[int]:
 def headline(results: dict[str, Any]) -> dict[str, float | None]:
     """The few figures of an evaluation that tables show; None where a stage is missing."""
     likelihood, music, originality = (results.get(name, {}) for name in ("likelihood", "music", "originality"))
-    overlap = music.get("overlap", {})
+    overlap, defects = music.get("overlap", {}), music.get("defects", {})
+    count, takes = defects.get("takes", {}).get("any"), music.get("takes", 0)
+    low, high = (None, None) if count is None or not takes else likely_range(count, takes)
+    excerpts, threshold = originality.get("lengths"), originality.get("excerpt_threshold")
+    reached = sum(each >= threshold for each in excerpts) if excerpts and threshold else None
     return {
         "nats_per_event": likelihood.get("nats_per_event"),
         "nats_per_note": likelihood.get("nats_per_note"),
@@ -249,6 +261,11 @@ def headline(results: dict[str, Any]) -> dict[str, float | None]:
         "overlap": overlap.get("takes"),
         "overlap_real": overlap.get("real"),
         "overlap_random": overlap.get("random"),
-        "defects_per_thousand": music.get("defects", {}).get("takes", {}).get("any"),
+        "defects_per_thousand": count,
+        "defects_low": low,
+        "defects_high": high,
+        "defects_real": defects.get("real", {}).get("any"),
+        "defects_random": defects.get("random", {}).get("any"),
         "flagged_per_thousand": originality.get("flagged_per_thousand"),
+        "flagged_real": None if reached is None else 1000 * reached / len(excerpts),
     }
