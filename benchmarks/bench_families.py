@@ -106,6 +106,8 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         "real_of_training": found.originality["of_training"],
         "real_flagged": _share(lengths["real"], threshold),
         "real_longest": _median(lengths["real"]),
+        "related": found.originality["related"],
+        "held_out_pieces": sum(1 for _ in corpus.pieces("validation")),
     }
 
 

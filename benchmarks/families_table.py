@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core.evaluation.defects import likely_range
+
 _HEADS = (
     "family",
     "parameters",
@@ -40,15 +42,17 @@ def to_markdown(table: Mapping[str, Any]) -> str:
         "",
         _cells(*_HEADS),
         f"|{'---|' * len(_HEADS)}",
-        *(_line(row) for row in rows),
+        *(_line(row, table["takes"]) for row in rows),
         *_beside(rows[0] if rows else None),
         "",
         "Held-out figures are over whole validation pieces with the state carried along; begin and end marks are not",
         "counted. The same pieces chose each training's best checkpoint, so these figures are a little lower than on",
         "pieces that decided nothing; that is so of every family alike. Overlap is the mean over the measures;",
-        f"{table['takes']} takes of 200 notes each. {_copies(rows)}{_hanging(table)}",
-        "Generation counts the notes of all those takes. `tutorial` predicts one note for each window, so its training",
-        "counts notes, and it has no likelihood over events.",
+        f"{table['takes']} takes of 200 notes each; in brackets between what a count in a thousand lies with 95 %",
+        f"confidence. One training of each, so that small differences mean little. {_copies(rows)}{_hanging(table)}",
+        "Compiling and held-out figures come on top of a training's seconds. Generation counts the notes of all those",
+        "takes. `tutorial` predicts one note for each window, so its training counts notes, and it has no likelihood",
+        "over events; its takes continue a held-out piece.",
         "",
         *(f"- **{row['family']}**: {row['training']}." for row in rows),
         *([f"- {warning}."] if warning else []),
@@ -76,6 +80,17 @@ def _copies(rows: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"A take is flagged as a copy from {row['threshold']} shared notes on, which {reached or 'none'} of "
         f"{row['real_excerpts']} excerpts of unrelated real pieces{others} {'reach' if reached > 1 else 'reaches'}."
+        f"{_related(row)}"
+    )
+
+
+def _related(row: Mapping[str, Any]) -> str:
+    """How far the held-out pieces are not as new as they seem, where it was counted."""
+    if "related" not in row:
+        return ""
+    return (
+        f" Of the {row['held_out_pieces']} held-out pieces {row['related']} share more than a quarter of an excerpt "
+        "with a training piece (the same chorale in another key or setting): new they are to no family."
     )
 
 
@@ -86,7 +101,7 @@ def _hanging(table: Mapping[str, Any]) -> str:
     return " Of hanging notes only those of 15 s or more were counted, which no take limited to 8 s can have."
 
 
-def _line(row: Mapping[str, Any]) -> str:
+def _line(row: Mapping[str, Any], takes: int) -> str:
     nats = (row[name] for name in ("nats_per_event", "nats_per_note", "nats_per_second"))
     return _cells(
         f"`{row['family']}`",
@@ -95,7 +110,7 @@ def _line(row: Mapping[str, Any]) -> str:
         f"{row['notes_per_second']:,.0f} notes/s",
         *("" if value is None else f"{value:.3f}" for value in nats),
         f"{row['overlap']:.3f}",
-        f"{row['defects']:.0f}",
+        "{:.0f} ({:.0f} to {:.0f})".format(row["defects"], *likely_range(row["defects"], takes)),
         f"{row['flagged']:.1%}",
         f"{row['longest']:.0f} notes",
     )

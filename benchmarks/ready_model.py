@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from benchmarks.chorales import Chorales, import_chorales
 from benchmarks.machine import describe_machine
 from benchmarks.measured import TAKE_NOTES, Measured, measure
 from benchmarks.timed_training import TimedTraining, train_for
+from core.evaluation.defects import likely_range
 from core.evaluation.rules import hanging_rule, threshold_rule
 from core.modeling.checkpoints import Checkpoint
 from core.ready.shipped import ReadyModel
@@ -89,6 +91,7 @@ def _card(
         "excerpts": f"{found.music['takes']:,}",
         "notes": TAKE_NOTES,
         "copies": threshold_rule(found.originality),
+        "related": found.originality["related"],
         "hanging": f"Hanging, among the defects: {hanging_rule(found.music)}",
     }
     return _TEXT.format(**texts)
@@ -108,10 +111,15 @@ def _table(found: Measured) -> list[str]:
         ("nats per second", f"{likelihood['nats_per_second']:.3f}", "", ""),
         ("overlap of the measures", *(f"{overlap[name]:.2f}" for name in ("takes", "real", "random"))),
         ("defects per 1,000", *(f"{defects[name]['any']:.0f}" for name in ("takes", "real", "random"))),
+        ("the same, with 95 % confidence", "{:.0f} to {:.0f}".format(*_range(music)), "", ""),
         ("longest shared passage, median", *(f"{value:.0f} notes" for value in longest), ""),
         ("flagged as copies", *(f"{value:.1%}" for value in share), ""),
     ]
     return [f"| {' | '.join(row)} |" for row in rows]
+
+
+def _range(music: Mapping[str, Any]) -> tuple[float, float]:
+    return likely_range(music["defects"]["takes"]["any"], music["takes"])
 
 
 _TEXT = """\
@@ -143,7 +151,8 @@ against each other.
 
 {table}
 
-{copies}
+{copies} Of the {test} test pieces {related} share more than a quarter of an excerpt with a training piece (the same
+chorale in another key or setting), so they are not as new as they seem.
 {hanging}
 
 ## Limits

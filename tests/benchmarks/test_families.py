@@ -17,7 +17,7 @@ _BESIDE = {"real": {"overlap": 0.9, "defects": 0.0}, "random": {"overlap": 0.3, 
 _ROW = {
     "family": "gru", "training": "Starter, 900 steps, 3.0 passes over the data", "parameters": 372_486,
     "training_rate": 20_500.4, "rate_unit": "events", "notes_per_second": 21_000.0, "nats_per_event": 1.2345,
-    "nats_per_note": 2.5, "nats_per_second": 20.0, "overlap": 0.8, "defects": 4.0, "flagged": 0.125, "longest": 12.5,
+    "nats_per_note": 2.5, "nats_per_second": 20.0, "overlap": 0.8, "defects": 46.875, "flagged": 0.125, "longest": 12.5,
     "threshold": 20, "beside": _BESIDE, "real_flagged": 0.01, "real_longest": 11.0,
     "real_excerpts": 100,
 }  # fmt: skip
@@ -34,7 +34,8 @@ def test_the_families_have_a_table_of_their_own_that_stays_when_something_else_i
     _add(results, "bench_audio", [{"stage": "audio", "unit": "× real time", "ours": 120.0, "notes": []}], 0.0)
     page = _page(results)
     assert (
-        "| `gru` | 372,486 | 20,500 events/s | 21,000 notes/s | 1.234 | 2.500 | 20.000 | 0.800 | 4 | 12.5% | 12 notes |"
+        "| `gru` | 372,486 | 20,500 events/s | 21,000 notes/s | 1.234 | 2.500 | 20.000 | 0.800 | 47 (16 to 129) | 12.5% "
+        "| 12 notes |"
     ) in page
     assert "| `tutorial` | 372,486 | 20,500 notes/s | 21,000 notes/s |  |  |  | 0.800 |" in page
     assert "| real pieces |  |  |  |  |  |  | 0.900 | 0 | 1.0% | 11 notes |" in page
@@ -45,8 +46,10 @@ def test_the_families_have_a_table_of_their_own_that_stays_when_something_else_i
     _add(results, "bench_families", {**table, "version": 2}, 0.0)
     assert "Of hanging notes" not in _page(results)
     assert "all figures are of AdamW" in _page(results)
-    _add(results, "bench_families", {**table, "rows": [{**_ROW, "optimizer": "muon"}, article], "version": 2}, 0.0)
+    newer = {**_ROW, "optimizer": "muon", "related": 9, "held_out_pieces": 41}
+    _add(results, "bench_families", {**table, "rows": [newer, article], "version": 2}, 0.0)
     assert "AdamW" not in _page(results)
+    assert "Of the 41 held-out pieces 9 share more than a quarter of an excerpt" in _page(results)
     assert "- OTHER PROGRAMS USED 30% OF THE MACHINE MEANWHILE" in page
     assert "| audio | 120" in page
 

@@ -211,6 +211,31 @@ def test_cut_and_killed_it_ends_as_if_it_had_run_at_once(
         main(command("cut"))
 
 
+@pytest.mark.slow
+def test_it_fits_the_time_that_it_is_given_in_runs_of_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed, folder = tmp_path / "corpus.xz", tmp_path / "run"
+    packed.write_bytes(pack_corpus(_corpus()))
+    small = ["--set", "units=16", "--set", "embedding=8", "--set", "batch_size=4", "--set", "window=32"]
+    command = ["train", str(packed), str(folder), "--family", "gru", "--preset", "Starter", *small]
+    with pytest.raises(SystemExit):
+        main([*command, "--fit-minutes", "1", "--set", "minutes=2"])
+    assert "leave --set minutes=... out" in capsys.readouterr().err
+    # Each of the runs does one step at least, however slow the machine.
+    codes = [main([*command, "--fit-minutes", "0.4", "--minutes", "0.1"])]
+    settings = json.loads((folder / "settings.json").read_text())
+    assert 1 <= settings["steps"] < 1_000_000
+    assert settings["minutes"] == 0
+    while codes[-1] == 3:
+        assert len(codes) < 40
+        codes.append(main([*command, "--fit-minutes", "0.4", "--minutes", "0.1"]))
+    assert codes == [3] * (len(codes) - 1) + [0]
+    result = json.loads((folder / "result.json").read_text())
+    assert result["steps"] == settings["steps"]
+    assert result["seconds"] > 0
+
+
 # Ends after the step of its first argument.
 _CUT = """
 import sys

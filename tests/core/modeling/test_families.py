@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import keras
@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from core.encoding.performance import encode
 from core.encoding.sounding import no_facts
 from core.modeling.backend import jit, scan, to_device, to_numpy
+from core.modeling.checkpoints import Checkpoint
 from core.modeling.following import window_state
 from core.modeling.initial import initial_weights
 from core.modeling.network import build_network
 from core.modeling.shapes import parameter_count, weight_shapes
 from core.music.notes import Notes
+from core.ready.shipped import ready_checkpoint
 from core.training.settings import FAMILIES, EventSettings, parse_training_settings
 
 pytestmark = pytest.mark.slow
@@ -34,22 +36,11 @@ _STEPS = 40
 
 
 class _Compiled:
-    """A family's network with weights that all matter, and its compiled functions."""
+    """A network with its weights and its compiled functions."""
 
-    def __init__(self, family: str, *, sounding: bool) -> None:
-        settings = parse_training_settings(family, {**_SMALL[family], "sounding": sounding})
+    def __init__(self, settings: EventSettings, weights: dict[str, NDArray[np.float32]]) -> None:
         self.network = build_network(settings)
-        generator = np.random.default_rng(5)
-        self.weights = to_device(
-            {
-                name: (
-                    array
-                    + generator.normal(size=array.shape)
-                    * (0.3 if {"output", "sounding"} & {*name.split(".")} else 0.05)
-                ).astype(np.float32)
-                for name, array in initial_weights(settings).items()
-            }
-        )
+        self.weights = to_device(weights)
         self.sequence = jit(self.network.sequence)
         self.trained = jit(
             lambda weights, events, facts: self.network.sequence(weights, events, window_state(facts))[0]
@@ -79,7 +70,18 @@ def _music(seed: int) -> NDArray[np.int32]:
     return encode(Notes.of(onsets, ends, pitches, generator.choice([40, 80], 200))).astype(np.int32)
 
 
-_compiled = lru_cache(maxsize=None)(_Compiled)
+@cache
+def _compiled(family: str, *, sounding: bool) -> _Compiled:
+    """A family's small network with weights that all matter."""
+    settings = parse_training_settings(family, {**_SMALL[family], "sounding": sounding})
+    generator = np.random.default_rng(5)
+    weights = {
+        name: (
+            array + generator.normal(size=array.shape) * (0.3 if {"output", "sounding"} & {*name.split(".")} else 0.05)
+        ).astype(np.float32)
+        for name, array in initial_weights(settings).items()
+    }
+    return _Compiled(settings, weights)
 
 
 @pytest.mark.parametrize("family", _SMALL)
@@ -111,6 +113,26 @@ def test_windows_and_steps_give_the_same_logits(family: str) -> None:
     for after in (after_both, after_window):
         for ours, theirs in zip(keras.tree.flatten(after), keras.tree.flatten(after_steps), strict=True):
             assert np.abs(to_numpy(ours) - to_numpy(theirs)).max() < 1e-4
+
+
+@pytest.mark.parametrize("name", [*_SMALL, "the model that comes along"])
+def test_so_they_do_in_the_sizes_that_people_train(name: str) -> None:
+    if name in _SMALL:
+        settings = parse_training_settings(name, {}, "Starter")
+        weights = initial_weights(settings)
+        weights["beside.kernel"] = np.random.default_rng(3).normal(0, 0.1, weights["beside.kernel"].shape)
+        weights = {key: array.astype(np.float32) for key, array in weights.items()}
+    else:
+        ready = Checkpoint.from_bytes(ready_checkpoint())
+        settings, weights = ready.family_settings, ready.weights
+    assert isinstance(settings, EventSettings)
+    compiled = _Compiled(settings, weights)
+    events = np.stack([_music(seed)[:600] for seed in range(2)])
+    first = to_device(compiled.network.initial_state(2))
+    whole = to_numpy(compiled.sequence(compiled.weights, events, first)[0])
+    stepped, _ = compiled.stepped(events, first)
+    assert whole.shape == (2, 600, 390)
+    assert np.abs(whole - stepped).max() < 1e-4
 
 
 @pytest.mark.parametrize("family", _SMALL)
