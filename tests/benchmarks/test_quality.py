@@ -223,13 +223,13 @@ def test_it_fits_the_time_that_it_is_given_in_runs_of_another(
         main([*command, "--fit-minutes", "1", "--set", "minutes=2"])
     assert "leave --set minutes=... out" in capsys.readouterr().err
     # Each of the runs does one step at least, however slow the machine.
-    codes = [main([*command, "--fit-minutes", "0.4", "--minutes", "0.1"])]
+    codes = [main([*command, "--fit-minutes", "0.2", "--minutes", "0.1"])]
     settings = json.loads((folder / "settings.json").read_text())
     assert 1 <= settings["steps"] < 1_000_000
     assert settings["minutes"] == 0
     while codes[-1] == 3:
         assert len(codes) < 40
-        codes.append(main([*command, "--fit-minutes", "0.4", "--minutes", "0.1"]))
+        codes.append(main([*command, "--fit-minutes", "0.2", "--minutes", "0.1"]))
     assert codes == [3] * (len(codes) - 1) + [0]
     result = json.loads((folder / "result.json").read_text())
     assert result["steps"] == settings["steps"]

@@ -10,6 +10,7 @@ import pytest
 from core.modeling.checkpoints import Checkpoint
 from core.modeling.initial import initial_weights
 from core.music.notes import Notes
+from core.ready.shipped import ready_checkpoint
 from core.training.settings import FamilySettings, LstmSettings, TutorialSettings
 
 
@@ -62,6 +63,14 @@ def tutorial_composer(tutorial_checkpoint: Checkpoint) -> Any:
     from core.sampling.composer import Composer
 
     return Composer(tutorial_checkpoint)
+
+
+@pytest.fixture(scope="session")
+def ready_composer() -> Any:
+    """Of the transformer that comes along, with weights as training leaves them."""
+    from core.sampling.composer import Composer
+
+    return Composer(Checkpoint.from_bytes(ready_checkpoint()))
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,7 @@ def composed(
     return takes, traces
 
 
-@pytest.mark.parametrize("family", ["events", "tutorial"])
+@pytest.mark.parametrize("family", ["events", "tutorial", "ready"])
 def test_logits_are_the_same_bits_at_1_7_64_and_1000_seeds(
     family: str, request: pytest.FixtureRequest, primer: Notes
 ) -> None:

@@ -7,6 +7,7 @@ import io
 from typing import Any
 
 import mido
+import numpy as np
 import pretty_midi
 import pytest
 
@@ -20,7 +21,9 @@ from core.music.provenance import read_provenance
 from core.music.reading import read_midi
 from core.sampling.facts import SAMPLER_VERSION
 from core.services.models import upload_model
+from core.services.primers import PrimerChoice
 from core.services.ready import add_ready_model
+from core.services.uploads import save_upload
 from worker.tasks import generation as task
 
 pytestmark = pytest.mark.slow
@@ -92,6 +95,36 @@ def test_a_tutorial_model_continues_its_usual_piece(
         data = sqlite_workplace.store.read(take.midi_key)
         assert len(read_midi(data).notes) == take.notes_count == 40
         assert read_provenance(data).settings["primer"] == row.settings["primer"]
+
+
+def test_takes_continue_an_uploaded_file(sqlite_workplace: Any, tiny_lstm: bytes) -> None:
+    workplace = sqlite_workplace
+    played = mido.MidiFile(ticks_per_beat=500)  # a tick is a millisecond
+    track = mido.MidiTrack()
+    played.tracks.append(track)
+    for pitch in (60, 64, 67, 72, 76, 79):
+        track.append(mido.Message("note_on", note=pitch, velocity=70, time=100))
+        track.append(mido.Message("note_off", note=pitch, time=300))
+    sent = io.BytesIO()
+    played.save(file=sent)
+    sent.seek(0)
+    upload = save_upload(workplace.database, workplace.store, sent, "mine.mid", "local", 10**6)
+    number = workplace.generation(
+        workplace.model(tiny_lstm),
+        primer=PrimerChoice(kind="upload", upload_id=upload.id, notes=4),
+        seeds="0-2",
+        length=20,
+        join_primer=True,
+    )
+    workplace.run_all(task.run)
+    takes = workplace.takes(number)
+    assert [take.notes_count for take in takes] == [24] * 3
+    assert len({take.sha256 for take in takes}) == 3
+    for take in takes:
+        notes = read_midi(workplace.store.read(take.midi_key)).notes
+        assert notes.pitch[:4].tolist() == [60, 64, 67, 72]
+        assert np.diff(notes.onset_seconds[:4]) == pytest.approx(0.4, abs=0.011)
+        assert notes.onset_seconds[4] >= notes.onset_seconds[3]
 
 
 def test_what_is_missing_is_named(workplace: Any, tiny_lstm: bytes) -> None:
