@@ -26,9 +26,9 @@ def to_markdown(table: Mapping[str, Any]) -> str:
     """The section of `RESULTS.md`.
 
     Args:
-        table: `corpus`, `seconds` of training, `takes`, `rows` as `bench_families` gives them, and perhaps `date` and
-            `warning`; `version` of the definitions, of which tables without it have the first. Rows without their
-            `optimizer` are of trainings with AdamW.
+        table: `corpus`, `seconds` of training, `takes`, `rows` as `bench_families` gives them, and perhaps `date`,
+            `warning` and a `note` put in by hand; `version` of the definitions, of which tables without it have the
+            first. Rows without their `optimizer` are of trainings with AdamW.
     """
     rows = table["rows"]
     day = f" Measured {table['date']}." if table.get("date") else ""
@@ -39,6 +39,7 @@ def to_markdown(table: Mapping[str, Any]) -> str:
         f"Each family's smallest preset, trained for {table['seconds']:g} s on {table['corpus']}: one after the other,",
         f"each alone on the machine, the learning rate's schedule laid over the steps that fit.{day}",
         *_earlier_optimiser(rows),
+        *([table["note"]] if table.get("note") else []),
         "",
         _cells(*_HEADS),
         f"|{'---|' * len(_HEADS)}",
