@@ -20,7 +20,7 @@ class RecurrentSettings(EventSettings):
     """What the recurrent families share."""
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "Starter": {"embedding": 64, "units": 256, "layers": 1, "steps": 2_000, "minutes": 1.75},
+        "Starter": {"embedding": 64, "units": 256, "layers": 1, "steps": 2_000, "minutes": 2},
         "Standard": {
             "embedding": 128, "units": 512, "layers": 1, "steps": 4_000, "dropout": 0.1, "window": 256,
             "batch_size": 32, "learning_rate": 0.005, "warmup_steps": 200, "minutes": 60,
@@ -65,7 +65,7 @@ class Conv1dSettings(EventSettings):
         "Choose it for short figures and textures, or as the plain yardstick for the others."
     )
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "Starter": {"minutes": 1.75},
+        "Starter": {"minutes": 2},
         "Standard": {
             "units": 256, "layers": 6, "kernel": 9, "steps": 8_000, "dropout": 0.1, "window": 512,
             "batch_size": 16, "learning_rate": 0.002, "warmup_steps": 200, "minutes": 60,
@@ -93,7 +93,7 @@ class WavenetSettings(EventSettings):
         "when many cores or a GPU should train on long stretches at once and composing must stay cheap."
     )
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "Starter": {"minutes": 1.75},
+        "Starter": {"minutes": 2},
         "Standard": {
             "units": 192, "layers": 18, "cycle": 9, "steps": 8_000, "dropout": 0.1, "window": 1024,
             "batch_size": 8, "learning_rate": 0.002, "warmup_steps": 200, "minutes": 60,
@@ -121,7 +121,7 @@ class TransformerSettings(EventSettings):
         "GPU or patience allows a long training; composing takes longer than with the others, too."
     )
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "Starter": {"steps": 1_000, "window": 256, "batch_size": 4, "average": 0.995, "minutes": 1.75},
+        "Starter": {"steps": 1_000, "window": 256, "batch_size": 4, "average": 0.995, "minutes": 2},
         "Standard": {
             "units": 256, "layers": 6, "heads": 4, "context": 512, "steps": 8_000, "dropout": 0.1, "window": 512,
             "batch_size": 16, "learning_rate": 0.002, "warmup_steps": 300, "weight_decay": 0.05, "average": 0.999,
