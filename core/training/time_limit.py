@@ -20,7 +20,7 @@ _COMPILING_SHARE = 0.5
 # What the figures of the curve may have of the time, and all figures together.
 _CURVE_SHARE, _FIGURES_SHARE = 0.15, 0.5
 # Resume points, and machines that are not always equally fast.
-_SPARE_SHARE = 0.08
+_SPARE_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
