@@ -46,7 +46,7 @@ def settings_of(family: str, **more: Any) -> EventSettings:
     return settings
 
 
-def trained(family: str, corpus: Corpus, steps: int = 3) -> Checkpoint:
+def trained(family: str, corpus: Corpus, steps: int = 4) -> Checkpoint:
     """A model after so many steps."""
     settings = settings_of(family)
     step = EventStep(build_network(settings), settings, OneDevice())

@@ -44,7 +44,7 @@ def test_both_libraries_give_the_same_logits(tmp_path: Path, make_corpus: Callab
     for family, model in models.items():
         theirs = Checkpoint.from_bytes((tmp_path / f"jax-{family}.cadenza").read_bytes())
         of_ours, of_theirs = exchange.logits_of(events, model, theirs)
-        assert of_ours[of_ours > -500].std() > 0.05, family
+        assert of_ours[of_ours > -500].std() > 0.1, family
         for said, expected in (("theirs", of_ours), ("own", of_theirs)):
             np.testing.assert_allclose(found[f"{family}_{said}"], expected, rtol=0, atol=1e-4, err_msg=family)
     np.testing.assert_allclose(found["transformer_stepped"], found["transformer_theirs"], rtol=0, atol=1e-4)
@@ -57,12 +57,15 @@ def test_both_libraries_give_the_same_logits(tmp_path: Path, make_corpus: Callab
 def test_bfloat16_is_used_and_near(
     family: str, make_corpus: Callable[..., Corpus], make_hooks: Callable[..., Any]
 ) -> None:
-    corpus, losses = make_corpus(train=2, validation=1), {}
+    corpus = make_corpus(train=2, validation=1)
+    losses, weights = {}, {}
     for precision in ("float32", "bfloat16"):
         settings = exchange.settings_of(family, precision=precision)
         training = EventTraining(settings, corpus, hooks := make_hooks(), 60)
         for _ in range(3):
             training._advance()
-        losses[precision] = hooks.latest.train_loss
-    apart = abs(losses["bfloat16"] / losses["float32"] - 1)
-    assert 0 < apart < 0.02
+        losses[precision], weights[precision] = hooks.latest.train_loss, training._measured()
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
+    # Other products, other gradients: far beyond what float32 itself rounds off.
+    apart = max(np.abs(weights["bfloat16"][name] - array).max() for name, array in weights["float32"].items())
+    assert apart > 1e-3
