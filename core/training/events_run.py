@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, Self
+from dataclasses import asdict
+from typing import Any, Literal
 
 import keras
 
@@ -12,7 +12,6 @@ from core.datasets.corpus import Corpus
 from core.encoding.performance import encode
 from core.errors import TrainingError
 from core.modeling.backend import Tree, to_device, to_numpy
-from core.modeling.devices import has_bfloat16
 from core.modeling.initial import initial_weights
 from core.modeling.network import build_network
 from core.music.notes import Notes
@@ -21,50 +20,12 @@ from core.training.heldout import Evaluator, HeldOut, interval_subset
 from core.training.hooks import TrainingHooks, TrainingProgress, TrainingResult
 from core.training.keeper import Keeper
 from core.training.peculiarities import peculiarities
+from core.training.place import Place
 from core.training.pulse import Pulse, Speed, StepTime
 from core.training.resume import Arrays, corpus_digest, read_resume, write_resume
 from core.training.settings import EventSettings
 from core.training.time_limit import Pace, TimeLimit
 from core.training.windows import Batch, EventWindows
-
-
-def chosen_precision(settings: EventSettings) -> str:
-    """Number format of the products in training: "float32" or "bfloat16"."""
-    if settings.precision == "auto":
-        return "bfloat16" if has_bfloat16() else "float32"
-    return settings.precision
-
-
-@dataclass(slots=True)
-class _Place:
-    """Where a training is; part of its resume point.
-
-    Attributes:
-        precision: number format of the products, as it began.
-        step: steps done.
-        steps, evaluate_every: the training's plan, which a time limit may make shorter than the settings.
-        planned: whether that is settled.
-        loss_sum, loss_steps: of the training loss since the last figure.
-        phase: "interval" or "all" while such an evaluation is under way.
-    """
-
-    precision: str
-    steps: int
-    evaluate_every: int
-    planned: bool
-    step: int = 0
-    loss_sum: float = 0.0
-    loss_steps: int = 0
-    phase: Literal["train", "interval", "all"] = "train"
-
-    @classmethod
-    def before(cls, settings: EventSettings) -> Self:
-        """That of a training which has not begun."""
-        return cls(chosen_precision(settings), settings.steps, settings.evaluate_every, planned=not settings.minutes)
-
-    def at(self, stored: dict[str, Any]) -> Self:
-        """That of a resume point, which holds more, and no plan if an earlier version wrote it."""
-        return replace(self, **{part.name: stored[part.name] for part in fields(self) if part.name in stored})
 
 
 class EventTraining:
@@ -84,7 +45,7 @@ class EventTraining:
         self._evaluator = Evaluator(self._network)
         self._evaluated: HeldOut | None = None  # how far the evaluation under way has come
         resumed = read_resume(hooks, settings, self._digest)
-        self._place = _Place.before(settings)
+        self._place = Place.before(settings)
         if resumed:
             self._place = self._place.at(resumed[0])
         self._step = EventStep(build_network(settings, self._place.precision), settings)
@@ -97,7 +58,7 @@ class EventTraining:
             hooks.log(line)
         if resumed is None:
             self._trees = self._step.begin(fresh)
-            self._keeper.begin(None, None, **self._decided())
+            self._keeper.begin(None, None, **self._place.decided())
         else:
             self._take_up(*resumed)
 
@@ -105,7 +66,7 @@ class EventTraining:
         """Go on from a resume point."""
         best, evaluated = trees.pop("best"), trees.pop("evaluated", {})
         self._trees = self._step.place(trees)
-        self._keeper.begin(place, best, **self._decided())
+        self._keeper.begin(place, best, **self._place.decided())
         self._step.lay_schedule_over(self._place.steps)
         # A point of an earlier version did not count the seconds: what it was evaluating is begun anew.
         if "ticks" in place.get("evaluated", {}):
@@ -176,16 +137,10 @@ class EventTraining:
         changed = (plan.steps, plan.evaluate_every) != (place.steps, place.evaluate_every)
         place.steps, place.evaluate_every, place.planned = plan.steps, plan.evaluate_every, True
         self._step.lay_schedule_over(plan.steps)
-        self._keeper.decide(**self._decided())
+        self._keeper.decide(**self._place.decided())
         if changed:
             self._hooks.log(self._limit.told(pace, plan))
         return changed
-
-    def _decided(self) -> dict[str, Any]:
-        """What checkpoints say of what the training settled itself, so that they can be made again without a limit."""
-        place = self._place
-        plan = {"steps": place.steps, "evaluate_every": place.evaluate_every, "minutes": 0.0}
-        return {"precision": place.precision, **plan}
 
     def _prepare(self, step: int) -> None:
         if step < self._place.steps:

@@ -43,7 +43,7 @@ class Pace:
     Attributes:
         steps: done.
         spent_seconds: since it began, in all its processes, pauses left out.
-        step_seconds: of one step, compiling left out; above 0.
+        step_seconds: of one step, compiling left out; 0 while none was measured.
         measured_steps: whose mean that is.
         compile_seconds: until the first step was done.
     """
@@ -77,13 +77,16 @@ class TimeLimit:
         warm_steps = min(settings.warmup_steps, settings.evaluate_every)
         warm = pace.steps >= warm_steps or spent_share >= _LONGEST_WARMUP
         known = pace.measured_steps >= _LEAST_MEASURED_STEPS or spent_share >= _LONGEST_WAIT
-        return warm and known and pace.measured_steps > 0
+        return warm and known and pace.step_seconds > 0
 
     def plan(self, pace: Pace) -> Plan:
         """The steps that fit, all of them where they do; and as many figures as were set, unless they take too long.
 
         The steps have at least half of the time: where a figure over all held-out pieces takes more than the rest,
         the training takes longer than its limit.
+
+        Args:
+            pace: one with which it may be planned.
         """
         settings = self._settings
         figures = math.ceil(settings.steps / settings.evaluate_every)

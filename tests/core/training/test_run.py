@@ -13,7 +13,7 @@ from core.datasets.corpus import Corpus
 from core.errors import TrainingError
 from core.modeling import devices
 from core.music.notes import Notes
-from core.training import events_run
+from core.training import place
 from core.training.resume import corpus_digest, write_resume
 from core.training.run import TrainingInterrupted, train
 from core.training.settings import LstmSettings, TutorialSettings
@@ -168,12 +168,12 @@ def test_precision_follows_the_device_unless_it_is_chosen(
         (True, "float32", "float32"),
         (False, "bfloat16", "bfloat16"),
     ]:
-        monkeypatch.setattr(events_run, "has_bfloat16", lambda can=can: can)
+        monkeypatch.setattr(place, "has_bfloat16", lambda can=can: can)
         settings = short.model_copy(update={"precision": chosen})
-        assert events_run.chosen_precision(settings) == used
+        assert place.Place.before(settings).precision == used
     result = train(short, make_corpus(), make_hooks())  # the device of the last round has none
     assert result.last.settings["precision"] == "float32"
-    monkeypatch.setattr(events_run, "has_bfloat16", lambda: True)
+    monkeypatch.setattr(place, "has_bfloat16", lambda: True)
     hooks = make_hooks()
     result = train(short, make_corpus(), hooks)
     assert result.last.settings["precision"] == "bfloat16"
