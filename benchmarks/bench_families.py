@@ -87,7 +87,6 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "family": options.measure,
         "training": f"{preset}, {training.result.steps:,} steps, {training.result.epochs:.1f} passes over the data",
-        "optimizer": model.settings.get("optimizer", ""),  # `tutorial` knows one only
         "parameters": model.parameters,
         "training_rate": training.events_per_second,
         "rate_unit": "notes" if model.encoding == "tutorial" else "events",

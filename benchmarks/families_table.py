@@ -28,7 +28,7 @@ def to_markdown(table: Mapping[str, Any]) -> str:
     Args:
         table: `corpus`, `seconds` of training, `takes`, `rows` as `bench_families` gives them, and perhaps `date`,
             `warning` and a `note` put in by hand; `version` of the definitions, of which tables without it have the
-            first. Rows without their `optimizer` are of trainings with AdamW.
+            first.
     """
     rows = table["rows"]
     day = f" Measured {table['date']}." if table.get("date") else ""
@@ -38,7 +38,6 @@ def to_markdown(table: Mapping[str, Any]) -> str:
         "",
         f"Each family's smallest preset, trained for {table['seconds']:g} s on {table['corpus']}: one after the other,",
         f"each alone on the machine, the learning rate's schedule laid over the steps that fit.{day}",
-        *_earlier_optimiser(rows),
         *([table["note"]] if table.get("note") else []),
         "",
         _cells(*_HEADS),
@@ -59,16 +58,6 @@ def to_markdown(table: Mapping[str, Any]) -> str:
         *([f"- {warning}."] if warning else []),
     ]
     return "\n".join(lines)
-
-
-def _earlier_optimiser(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What tables of trainings say that had no Muon."""
-    if any("optimizer" in row for row in rows):
-        return []
-    return [
-        "That was before trainings used Muon: all figures are of AdamW",
-        "([what Muon is worth](../docs/quality.md#what-muon-is-worth)).",
-    ]
 
 
 def _copies(rows: Sequence[Mapping[str, Any]]) -> str:
