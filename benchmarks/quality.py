@@ -44,12 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     train.add_argument("--preset", default="Large")
     train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     train.add_argument("--minutes", type=float, default=0.0, help="stop after so long, to be continued; 0 never stops")
-    train.add_argument(
-        "--fit-minutes",
-        type=float,
-        default=0.0,
-        help="as many steps as fit this time, measured; else the preset's, and its limit",
-    )
+    train.add_argument("--fit-minutes", type=float, default=0.0, help="as many steps as fit this time, measured")
     join = commands.add_parser("join", help="put the weights' parts together")
     join.add_argument("folder", type=Path)
     join.add_argument("model", type=Path)

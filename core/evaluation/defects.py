@@ -73,16 +73,16 @@ def per_thousand(each: Sequence[Set[str]], hanging_seconds: float | None = HANGI
     return figures if hanging_seconds is not None else {**figures, "hanging": float("nan")}
 
 
-def likely_range(per_thousand: float, pieces: int) -> tuple[float, float]:
-    """Between what a count in a thousand lies, with 95 % confidence, of which so many pieces are a sample.
+def likely_range(count: float, pieces: int) -> tuple[float, float]:
+    """Between what a count in a thousand lies, with 95 % confidence, when so many pieces gave it.
 
     The score interval of E. B. Wilson (1927), which holds for few pieces and for counts of none too.
 
     Args:
-        per_thousand: 0 to 1000.
+        count: in a thousand, as `per_thousand` gives it.
         pieces: 1 or more.
     """
-    share, z = per_thousand / 1000, 1.96
+    share, z = count / 1000, 1.96
     middle = share + z**2 / (2 * pieces)
     half = z * math.sqrt(share * (1 - share) / pieces + (z / (2 * pieces)) ** 2)
     low, high = ((middle + sign * half) / (1 + z**2 / pieces) for sign in (-1, 1))

@@ -103,11 +103,9 @@ class ComparedOutput(ApiOutput):
     overlap_real: float | None = Field(description="The same of real pieces beside them: the highest to hope for.")
     overlap_random: float | None = Field(description="The same of random notes.")
     defects_per_thousand: float | None
-    defects_low: float | None = Field(
-        description="With 95 % confidence it is not below this, so few takes as there are."
-    )
-    defects_high: float | None = Field(description="Nor above this.")
-    defects_real: float | None = Field(description="The same of real pieces.")
+    defects_low: float | None = Field(description="With 95 % confidence they are not fewer, by the number of takes.")
+    defects_high: float | None = Field(description="Nor more.")
+    defects_real: float | None = Field(description="Defects per thousand real pieces.")
     defects_random: float | None = Field(description="The same of random notes.")
     flagged_per_thousand: float | None = Field(description="Takes that share more than unrelated pieces seldom do.")
     flagged_real: float | None = Field(description="The same of excerpts of unrelated real pieces.")
