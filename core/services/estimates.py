@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from sqlalchemy import select
@@ -14,13 +14,15 @@ from core.models.datasets import Dataset, Piece
 from core.models.jobs import Queue
 from core.models.workers import Worker, WorkerState
 from core.queue.usage import gpus_held
-from core.training.estimate import estimate_seconds, fitting_steps, training_flops
+from core.training.estimate import ProductSpeed, estimate_seconds, fitting_steps, recurrent_product, training_flops
 from core.training.settings import EventSettings, FamilySettings, TutorialSettings
 
 # What large float32 products reach on the GPUs that teams have; only the order of size matters here.
 _GPU_GFLOPS = 20_000.0
-_SIDE = 768
-_REPEATS = 3
+_LARGE = (768, 768, 768)
+# No narrower and no longer product than this one is measured in place of a recurrent one: 25 ms on 2 cores.
+_LARGEST_RECURRENT = (256, 1024, 4096)
+_MEASURED_SECONDS, _MOST_REPEATS = 0.02, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,12 @@ class Estimate:
 
 def estimate_training(session: Session, dataset: Dataset, settings: FamilySettings) -> Estimate:
     """Likely time of a training, and how many of its steps fit into its time limit."""
-    amounts, gflops = _amounts(session, dataset, settings), _gflops(session)
+    amounts, speed = _amounts(session, dataset, settings), _speed(session, settings)
     steps = None
     if isinstance(settings, EventSettings):
-        fitting = fitting_steps(settings, amounts, gflops)
+        fitting = fitting_steps(settings, amounts, speed)
         steps = settings.steps if fitting == settings.steps else _two_digits(fitting)
-    return Estimate(estimate_seconds(settings, amounts, gflops), steps)
+    return Estimate(estimate_seconds(settings, amounts, speed), steps)
 
 
 def training_work(session: Session, dataset: Dataset, settings: FamilySettings) -> float:
@@ -53,7 +55,7 @@ def training_work(session: Session, dataset: Dataset, settings: FamilySettings) 
     """
     amounts, share = _amounts(session, dataset, settings), 1.0
     if isinstance(settings, EventSettings) and settings.minutes:
-        share = fitting_steps(settings, amounts, _gflops(session)) / settings.steps
+        share = fitting_steps(settings, amounts, _speed(session, settings)) / settings.steps
     return max(share * training_flops(settings, amounts) / 1e9, 1.0)
 
 
@@ -83,21 +85,27 @@ def _amounts(session: Session, dataset: Dataset, settings: FamilySettings) -> di
     return amounts
 
 
-def _gflops(session: Session) -> float:
+def _speed(session: Session, settings: FamilySettings) -> ProductSpeed:
     working = [WorkerState.STARTING, WorkerState.READY, WorkerState.BUSY]
     workers = session.scalars(select(Worker).where(Worker.state.in_(working)))
     devices = [worker.device for worker in workers if Queue.TRAINING.value in worker.queues]
     gpus = max((gpus_held(device, Queue.TRAINING) for device in devices), default=0)
-    return gpus * _GPU_GFLOPS if gpus else _measured_gflops()
+    if gpus:
+        return ProductSpeed(gpus * _GPU_GFLOPS, gpus * _GPU_GFLOPS)
+    product = recurrent_product(settings) or _LARGE
+    bounded = (min(side, most) for side, most in zip(product, _LARGEST_RECURRENT, strict=True))
+    return ProductSpeed(_measured_gflops(*_LARGE), _measured_gflops(*bounded))
 
 
-@cache
-def _measured_gflops() -> float:
-    """This machine's speed in large float32 products, 10^9 operations per second; takes about 20 ms, once."""
-    left = np.ones((_SIDE, _SIDE), np.float32)
-    fastest = np.inf
-    for _ in range(_REPEATS):
+@lru_cache(maxsize=64)
+def _measured_gflops(rows: int, inner: int, columns: int) -> float:
+    """This machine's speed in such float32 products, 10^9 operations per second; takes some 20 ms, once."""
+    left, right = np.ones((rows, inner), np.float32), np.ones((inner, columns), np.float32)
+    fastest, until = np.inf, time.perf_counter() + _MEASURED_SECONDS
+    for _ in range(_MOST_REPEATS):
         start = time.perf_counter()
-        left @ left
+        left @ right
         fastest = min(fastest, time.perf_counter() - start)
-    return float(2 * _SIDE**3 / fastest / 1e9)
+        if time.perf_counter() > until:
+            break
+    return float(2 * rows * inner * columns / fastest / 1e9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import prod
 
 from core.modeling.shapes import hidden_matrices, weight_shapes
@@ -18,9 +19,8 @@ from core.training.time_limit import Pace, TimeLimit
 
 # One pass forward and two for the gradients, two operations for each weight and event.
 _OPERATIONS = 6.0
-# What small recurrent steps and everything beside the products leave of the large products' speed; on 2 cores
-# LSTM(256) reached 0.35 to 0.4 of it and LSTM(512) 0.6 to 0.7.
-_HALF_SPEED_UNITS = 400
+# What everything beside the products leaves of their speed.
+_RECURRENT_SHARE = 0.7
 _TUTORIAL_SHARE = 0.18
 _WHOLE_WINDOWS_SHARE = 0.5
 # Of Muon's products, which are large and stand side by side.
@@ -30,6 +30,28 @@ _START_SECONDS = 6.0
 # A held-out pass has no gradients: a third of the work for each event.
 _FORWARD_SHARE = 1 / 3
 _MOST_INTERVAL_EVENTS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class ProductSpeed:
+    """How fast a device multiplies float32 matrices, in 10^9 operations per second.
+
+    Attributes:
+        large: large ones (2 cores: 100 to 200).
+        recurrent: what `recurrent_product` tells of a training. It is narrow, so that its weights are read from memory
+            for few rows: 2 cores of one machine did it as fast as large ones, of another half as fast.
+    """
+
+    large: float
+    recurrent: float
+
+
+def recurrent_product(settings: FamilySettings) -> tuple[int, int, int] | None:
+    """Rows, inner width and columns of the product that a recurrence repeats at each event; None without one."""
+    if not isinstance(settings, RecurrentSettings):
+        return None
+    units, columns = weight_shapes(settings)[f"{settings.family}_0.recurrent"]
+    return settings.batch_size, units, columns
 
 
 def training_flops(settings: FamilySettings, stats: Mapping[str, float]) -> float:
@@ -61,18 +83,18 @@ def training_flops(settings: FamilySettings, stats: Mapping[str, float]) -> floa
     raise TypeError(f"no estimate is known for the family {settings.family!r}")
 
 
-def estimate_seconds(settings: FamilySettings, stats: Mapping[str, float], gflops: float) -> float:
+def estimate_seconds(settings: FamilySettings, stats: Mapping[str, float], speed: ProductSpeed) -> float:
     """Likely seconds of a training within its time limit, early stopping left out.
 
     Args:
         settings: of any family.
         stats: as `training_flops` reads them.
-        gflops: the device's speed in large float32 matrix products, 10^9 operations per second (2 cores: 100 to 200).
+        speed: of the device.
     """
-    return min(_unlimited_seconds(settings, stats, gflops), _limit_seconds(settings))
+    return min(_unlimited_seconds(settings, stats, speed), _limit_seconds(settings))
 
 
-def fitting_steps(settings: EventSettings, stats: Mapping[str, float], gflops: float) -> int:
+def fitting_steps(settings: EventSettings, stats: Mapping[str, float], speed: ProductSpeed) -> int:
     """How many steps a training will likely plan within its time limit: all of them where there is none.
 
     Arguments as those of `estimate_seconds`.
@@ -82,7 +104,7 @@ def fitting_steps(settings: EventSettings, stats: Mapping[str, float], gflops: f
     held_out = int(stats.get("held_out_events", 0.0))
     interval = min(held_out, _MOST_INTERVAL_EVENTS)
     steps_alone = {name: value for name, value in stats.items() if name != "held_out_events"}
-    step_seconds = (_unlimited_seconds(settings, steps_alone, gflops) - _START_SECONDS) / settings.steps
+    step_seconds = (_unlimited_seconds(settings, steps_alone, speed) - _START_SECONDS) / settings.steps
     limit = TimeLimit(settings, interval, held_out if held_out > interval else 0)
     return max(1, limit.plan(Pace(0, _START_SECONDS, step_seconds, 1, 0.0)).steps)
 
@@ -91,16 +113,16 @@ def _limit_seconds(settings: FamilySettings) -> float:
     return settings.limit_seconds if isinstance(settings, EventSettings) else float("inf")
 
 
-def _unlimited_seconds(settings: FamilySettings, stats: Mapping[str, float], gflops: float) -> float:
-    share, muon = _TUTORIAL_SHARE, 0.0
+def _unlimited_seconds(settings: FamilySettings, stats: Mapping[str, float], speed: ProductSpeed) -> float:
+    muon, gflops = 0.0, _TUTORIAL_SHARE * speed.large
     if isinstance(settings, RecurrentSettings):
-        share = settings.units / (settings.units + _HALF_SPEED_UNITS)
+        gflops = _RECURRENT_SHARE * speed.recurrent
     elif isinstance(settings, EventSettings):
-        share = _WHOLE_WINDOWS_SHARE
+        gflops = _WHOLE_WINDOWS_SHARE * speed.large
     if isinstance(settings, EventSettings):
         muon = _muon_flops(settings)
-    work = (training_flops(settings, stats) - muon) / share + muon / _MUON_SHARE
-    return _START_SECONDS + work / (gflops * 1e9)
+    products = training_flops(settings, stats) - muon
+    return _START_SECONDS + (products / gflops + muon / (_MUON_SHARE * speed.large)) / 1e9
 
 
 def _muon_flops(settings: EventSettings) -> float:
