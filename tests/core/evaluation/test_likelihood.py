@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from core.encoding.performance import BEGIN, END, NOTE_OFF, TIME_SHIFT, VELOCITY
 from core.modeling.checkpoints import Checkpoint
 from core.modeling.initial import initial_weights
 from core.music.notes import Notes
-from core.training.settings import LstmSettings, TutorialSettings
+from core.training.settings import TutorialSettings, parse_training_settings
 
 pytestmark = pytest.mark.slow
 
@@ -25,13 +26,23 @@ def melody(seed: int, count: int) -> Notes:
 PIECES = [melody(seed, count) for seed, count in enumerate((20, 130, 7, 60, 90))] + [Notes.empty()]
 
 
-@pytest.fixture(scope="module")
-def checkpoint() -> Checkpoint:
-    settings = LstmSettings(embedding=8, units=12, seed=4)
+# What they look back on is shorter than the pieces.
+FAMILIES: dict[str, dict[str, Any]] = {
+    "lstm": {"embedding": 8, "units": 12},
+    "gru": {"embedding": 8, "units": 12},
+    "conv1d": {"units": 12, "layers": 2, "kernel": 3},
+    "wavenet": {"units": 12, "layers": 4, "cycle": 3},
+    "transformer": {"units": 16, "layers": 2, "heads": 2, "context": 30},
+}
+
+
+def untrained(family: str) -> Checkpoint:
+    """A network whose predictions differ from place to place."""
+    settings = parse_training_settings(family, {**FAMILIES[family], "seed": 4})
     weights = initial_weights(settings)
     generator = np.random.default_rng(1)
     weights["output.kernel"] = generator.normal(0, 1, weights["output.kernel"].shape).astype(np.float32)
-    return Checkpoint("lstm", "performance", settings.model_dump(mode="json"), weights)
+    return Checkpoint(family, "performance", settings.model_dump(mode="json"), weights)
 
 
 def by_single_steps(checkpoint: Checkpoint) -> tuple[float, int, int, float]:
@@ -58,9 +69,11 @@ def by_single_steps(checkpoint: Checkpoint) -> tuple[float, int, int, float]:
     return nats, events, notes, ticks / 100
 
 
-def test_each_event_of_whole_pieces_counts_once_and_begin_and_end_do_not(checkpoint):
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_event_of_whole_pieces_counts_once_and_begin_and_end_do_not(family):
     from core.evaluation.likelihood import held_out_likelihood
 
+    checkpoint = untrained(family)
     nats, events, notes, seconds = by_single_steps(checkpoint)
     found = held_out_likelihood(checkpoint, PIECES, lambda _: None)
     assert (found.events, found.notes, found.pieces) == (events, notes, 5)
@@ -75,10 +88,11 @@ def test_each_event_of_whole_pieces_counts_once_and_begin_and_end_do_not(checkpo
     assert figures["nats_per_second"] == pytest.approx(nats / seconds, rel=1e-5)
 
 
-def test_an_interrupted_evaluation_goes_on_to_the_same_figure(checkpoint, monkeypatch):
+def test_an_interrupted_evaluation_goes_on_to_the_same_figure(monkeypatch):
     from core.evaluation import likelihood
     from core.training import heldout
 
+    checkpoint = untrained("lstm")
     whole = likelihood.held_out_likelihood(checkpoint, PIECES, lambda _: None)
     for module in (likelihood, heldout):
         monkeypatch.setattr(module, "PIECES_AT_ONCE", 2)

@@ -131,8 +131,7 @@ if __name__ == "__main__":
         (folder / f"{library}-{family}.cadenza").write_bytes(own.to_bytes())
         theirs = Checkpoint.from_bytes((folder / f"{family}.cadenza").read_bytes())
         found[f"{family}_own"], found[f"{family}_theirs"] = logits_of(events, own, theirs)
-        if family == "transformer":  # the one that carries most from step to step
-            found[f"{family}_stepped"] = stepped_logits_of(theirs, events)
+        found[f"{family}_stepped"] = stepped_logits_of(theirs, events)
     if library == "jax":
         found["attention_apart"] = np.array(attention_apart())
         found["attends_without_cudnn"] = np.array(attends_without_cudnn())
