@@ -23,7 +23,7 @@ class RecurrentSettings(EventSettings):
         "Starter": {"embedding": 64, "units": 256, "layers": 1, "steps": 2_000, "minutes": 2},
         "Standard": {
             "embedding": 128, "units": 512, "layers": 1, "steps": 4_000, "dropout": 0.1, "window": 256,
-            "batch_size": 32, "learning_rate": 0.005, "warmup_steps": 200, "minutes": 60,
+            "batch_size": 32, "warmup_steps": 200, "minutes": 60,
         },
         "Large": {
             "embedding": 256, "units": 1024, "layers": 2, "steps": 40_000, "dropout": 0.2, "window": 512,
