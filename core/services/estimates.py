@@ -14,15 +14,19 @@ from core.models.datasets import Dataset, Piece
 from core.models.jobs import Queue
 from core.models.workers import Worker, WorkerState
 from core.queue.usage import gpus_held
+from core.services.seen_trainings import seen_step_seconds
 from core.training.estimate import ProductSpeed, estimate_seconds, fitting_steps, recurrent_product, training_flops
 from core.training.settings import EventSettings, FamilySettings, TutorialSettings
 
 # What large float32 products reach on the GPUs that teams have; only the order of size matters here.
 _GPU_GFLOPS = 20_000.0
 _LARGE = (768, 768, 768)
-# No narrower and no longer product than this one is measured in place of a recurrent one: 25 ms on 2 cores.
-_LARGEST_RECURRENT = (256, 1024, 4096)
-_MEASURED_SECONDS, _MOST_REPEATS = 0.02, 20
+# Of a larger recurrent product this much is measured: 12 ms on 2 cores.
+_LARGEST_RECURRENT = (256, 1024, 2048)
+# Of the large product's speed; less is measured where other programs keep the threads from meeting.
+_LEAST_RECURRENT_SHARE = 0.3
+# The first ones wait for the threads to begin, and on a busy machine few are left alone.
+_LEAST_REPEATS, _MOST_REPEATS, _MEASURED_SECONDS = 10, 50, 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +43,18 @@ class Estimate:
 
 
 def estimate_training(session: Session, dataset: Dataset, settings: FamilySettings) -> Estimate:
-    """Likely time of a training, and how many of its steps fit into its time limit."""
-    amounts, speed = _amounts(session, dataset, settings), _speed(session, settings)
-    steps = None
-    if isinstance(settings, EventSettings):
-        fitting = fitting_steps(settings, amounts, speed)
-        steps = settings.steps if fitting == settings.steps else _two_digits(fitting)
-    return Estimate(estimate_seconds(settings, amounts, speed), steps)
+    """Likely time of a training, and how many of its steps fit into its time limit.
+
+    By the latest training of that size on such a device, and where there was none by what this machine multiplies.
+    """
+    amounts, gpus = _amounts(session, dataset, settings), _gpus(session)
+    speed = _speed(settings, gpus)
+    if not isinstance(settings, EventSettings):
+        return Estimate(estimate_seconds(settings, amounts, speed), None)
+    seen = seen_step_seconds(session, settings, gpus)
+    fitting = fitting_steps(settings, amounts, speed, seen)
+    steps = settings.steps if fitting == settings.steps else _two_digits(fitting)
+    return Estimate(estimate_seconds(settings, amounts, speed, seen), steps)
 
 
 def training_work(session: Session, dataset: Dataset, settings: FamilySettings) -> float:
@@ -55,7 +64,9 @@ def training_work(session: Session, dataset: Dataset, settings: FamilySettings) 
     """
     amounts, share = _amounts(session, dataset, settings), 1.0
     if isinstance(settings, EventSettings) and settings.minutes:
-        share = fitting_steps(settings, amounts, _speed(session, settings)) / settings.steps
+        gpus = _gpus(session)
+        seen = seen_step_seconds(session, settings, gpus)
+        share = fitting_steps(settings, amounts, _speed(settings, gpus), seen) / settings.steps
     return max(share * training_flops(settings, amounts) / 1e9, 1.0)
 
 
@@ -85,27 +96,33 @@ def _amounts(session: Session, dataset: Dataset, settings: FamilySettings) -> di
     return amounts
 
 
-def _speed(session: Session, settings: FamilySettings) -> ProductSpeed:
+def _gpus(session: Session) -> int:
+    """How many GPUs a training would have: those of the worker that has most."""
     working = [WorkerState.STARTING, WorkerState.READY, WorkerState.BUSY]
     workers = session.scalars(select(Worker).where(Worker.state.in_(working)))
     devices = [worker.device for worker in workers if Queue.TRAINING.value in worker.queues]
-    gpus = max((gpus_held(device, Queue.TRAINING) for device in devices), default=0)
+    return max((gpus_held(device, Queue.TRAINING) for device in devices), default=0)
+
+
+def _speed(settings: FamilySettings, gpus: int) -> ProductSpeed:
     if gpus:
         return ProductSpeed(gpus * _GPU_GFLOPS, gpus * _GPU_GFLOPS)
-    product = recurrent_product(settings) or _LARGE
+    large, product = _measured_gflops(*_LARGE), recurrent_product(settings)
+    if product is None:
+        return ProductSpeed(large, large)
     bounded = (min(side, most) for side, most in zip(product, _LARGEST_RECURRENT, strict=True))
-    return ProductSpeed(_measured_gflops(*_LARGE), _measured_gflops(*bounded))
+    return ProductSpeed(large, max(_measured_gflops(*bounded), _LEAST_RECURRENT_SHARE * large))
 
 
 @lru_cache(maxsize=64)
 def _measured_gflops(rows: int, inner: int, columns: int) -> float:
-    """This machine's speed in such float32 products, 10^9 operations per second; takes some 20 ms, once."""
+    """This machine's speed in such float32 products, 10^9 operations per second; takes 30 to 120 ms, once."""
     left, right = np.ones((rows, inner), np.float32), np.ones((inner, columns), np.float32)
-    fastest, until = np.inf, time.perf_counter() + _MEASURED_SECONDS
-    for _ in range(_MOST_REPEATS):
+    fastest, began = np.inf, time.perf_counter()
+    for repeat in range(_MOST_REPEATS):
         start = time.perf_counter()
+        if repeat >= _LEAST_REPEATS and start - began > _MEASURED_SECONDS:
+            break
         left @ right
         fastest = min(fastest, time.perf_counter() - start)
-        if time.perf_counter() > until:
-            break
     return float(2 * rows * inner * columns / fastest / 1e9)

@@ -83,18 +83,25 @@ def training_flops(settings: FamilySettings, stats: Mapping[str, float]) -> floa
     raise TypeError(f"no estimate is known for the family {settings.family!r}")
 
 
-def estimate_seconds(settings: FamilySettings, stats: Mapping[str, float], speed: ProductSpeed) -> float:
+def estimate_seconds(
+    settings: FamilySettings, stats: Mapping[str, float], speed: ProductSpeed, step_seconds: float = 0.0
+) -> float:
     """Likely seconds of a training within its time limit, early stopping left out.
 
     Args:
         settings: of any family.
         stats: as `training_flops` reads them.
         speed: of the device.
+        step_seconds: of a step and its share of the held-out figures, where one like it has been seen; 0 where not.
     """
+    if step_seconds and isinstance(settings, EventSettings):
+        return min(_START_SECONDS + settings.steps * step_seconds, settings.limit_seconds)
     return min(_unlimited_seconds(settings, stats, speed), _limit_seconds(settings))
 
 
-def fitting_steps(settings: EventSettings, stats: Mapping[str, float], speed: ProductSpeed) -> int:
+def fitting_steps(
+    settings: EventSettings, stats: Mapping[str, float], speed: ProductSpeed, step_seconds: float = 0.0
+) -> int:
     """How many steps a training will likely plan within its time limit: all of them where there is none.
 
     Arguments as those of `estimate_seconds`.
@@ -103,9 +110,13 @@ def fitting_steps(settings: EventSettings, stats: Mapping[str, float], speed: Pr
         return settings.steps
     held_out = int(stats.get("held_out_events", 0.0))
     interval = min(held_out, _MOST_INTERVAL_EVENTS)
-    steps_alone = {name: value for name, value in stats.items() if name != "held_out_events"}
-    step_seconds = (_unlimited_seconds(settings, steps_alone, speed) - _START_SECONDS) / settings.steps
-    limit = TimeLimit(settings, interval, held_out if held_out > interval else 0)
+    last = held_out if held_out > interval else 0
+    if step_seconds:
+        interval = 0  # What was seen has the figures of the curve in it.
+    else:
+        steps_alone = {name: value for name, value in stats.items() if name != "held_out_events"}
+        step_seconds = (_unlimited_seconds(settings, steps_alone, speed) - _START_SECONDS) / settings.steps
+    limit = TimeLimit(settings, interval, last)
     return max(1, limit.plan(Pace(0, _START_SECONDS, step_seconds, 1, 0.0)).steps)
 
 

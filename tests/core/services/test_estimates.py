@@ -1,0 +1,86 @@
+"""How long a training will take: by what was seen, or by what this machine multiplies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from core.models.datasets import Dataset
+from core.models.jobs import JobKind, Queue, Unit
+from core.models.trainings import Training
+from core.models.workers import Worker
+from core.queue.enqueue import enqueue
+from core.services.estimates import Estimate, estimate_training, training_work
+from core.training.settings import EventSettings, parse_training_settings
+from tests.tools.web_content import WebContent
+
+
+def wanted(**values: Any) -> EventSettings:
+    settings = parse_training_settings("lstm", {"steps": 1_000, **values})
+    assert isinstance(settings, EventSettings)
+    return settings
+
+
+@pytest.fixture
+def dataset(content: WebContent) -> int:
+    """Of a training that took 1.5 s a step on a CPU, with figures on the way."""
+    number = content.dataset()
+    content.worker()
+    training = content.training(number, content.model())
+    with content.database.transaction() as session:
+        job = enqueue(
+            session,
+            kind=JobKind.TRAINING,
+            queue=Queue.TRAINING,
+            title="Done",
+            owner="local",
+            payloads=[{}],
+            request={},
+            work=1.0,
+        )
+        session.execute(update(Unit).where(Unit.job_id == job.id).values(worker="worker-1"))
+        session.get_one(Training, training).job_id = job.id
+    return number
+
+
+def estimate(content: WebContent, dataset: int, settings: EventSettings) -> Estimate:
+    with content.database.reading() as session:
+        return estimate_training(session, session.get_one(Dataset, dataset), settings)
+
+
+def test_a_training_takes_as_long_as_one_like_it_did(content: WebContent, dataset: int) -> None:
+    for values in ({}, {"seed": 5, "learning_rate": 0.002, "evaluate_every": 50}):
+        whole = estimate(content, dataset, wanted(**values))
+        assert whole.seconds == pytest.approx(1_500, rel=0.01)
+        assert whole.steps == 1_000
+    limited = estimate(content, dataset, wanted(minutes=10))
+    assert limited.seconds == 600
+    assert limited.steps == 350  # 0.9 of 600 s less the start, in steps of 1.5 s
+    with content.database.reading() as session:
+        row = session.get_one(Dataset, dataset)
+        all_work, part = (training_work(session, row, wanted(minutes=minutes)) for minutes in (0, 10))
+    assert part / all_work == pytest.approx(0.35, rel=0.03)
+
+
+@pytest.mark.parametrize("values", [{"units": 64}, {"batch_size": 4}, {"window": 32}, {"optimizer": "adamw"}])
+def test_steps_of_another_size_are_told_by_the_machine(
+    content: WebContent, dataset: int, values: dict[str, Any]
+) -> None:
+    assert estimate(content, dataset, wanted(**values)).seconds < 1_000
+
+
+def test_what_a_cpu_took_says_nothing_of_a_gpu(content: WebContent, dataset: int) -> None:
+    with content.database.transaction() as session:
+        session.get_one(Worker, "worker-1").device = "2 GPUs"
+    assert estimate(content, dataset, wanted()).seconds > 1_000  # the training was on that worker
+    with content.database.transaction() as session:
+        session.add(Worker(name="other", host="here", pid=2, queues=["training"], device="4 GPUs"))
+    assert estimate(content, dataset, wanted()).seconds < 60
+
+
+def test_a_large_network_is_measured_in_part(content: WebContent, dataset: int) -> None:
+    found = estimate(content, dataset, wanted(units=4096, batch_size=4096, minutes=5))
+    assert found.seconds == 300
+    assert found.steps == 1
