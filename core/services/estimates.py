@@ -14,8 +14,14 @@ from core.models.datasets import Dataset, Piece
 from core.models.jobs import Queue
 from core.models.workers import Worker, WorkerState
 from core.queue.usage import gpus_held
-from core.services.seen_trainings import seen_step_seconds
-from core.training.estimate import ProductSpeed, estimate_seconds, fitting_steps, recurrent_product, training_flops
+from core.services.seen_trainings import latest_step_seconds
+from core.training.estimate import estimate_seconds, fitting_steps, training_flops
+from core.training.product_speed import (
+    ProductSpeed,
+    predicted_step_seconds,
+    predicted_tutorial_seconds,
+    recurrent_product,
+)
 from core.training.settings import EventSettings, FamilySettings, TutorialSettings
 
 # What large float32 products reach on the GPUs that teams have; only the order of size matters here.
@@ -23,8 +29,9 @@ _GPU_GFLOPS = 20_000.0
 _LARGE = (768, 768, 768)
 # Of a larger recurrent product this much is measured: 12 ms on 2 cores.
 _LARGEST_RECURRENT = (256, 1024, 2048)
-# Of the large product's speed; less is measured where other programs keep the threads from meeting.
-_LEAST_RECURRENT_SHARE = 0.3
+# So wide, a recurrent product is usually half as fast as a large one. Less than half of what is usual is measured where
+# other programs keep the threads from meeting.
+_HALF_SPEED_UNITS = 400
 # The first ones wait for the threads to begin, and on a busy machine few are left alone.
 _LEAST_REPEATS, _MOST_REPEATS, _MEASURED_SECONDS = 10, 50, 0.03
 
@@ -45,16 +52,18 @@ class Estimate:
 def estimate_training(session: Session, dataset: Dataset, settings: FamilySettings) -> Estimate:
     """Likely time of a training, and how many of its steps fit into its time limit.
 
-    By the latest training of that size on such a device, and where there was none by what this machine multiplies.
+    By the latest training of that size on such a device that the session sees, and where there is none by how fast this
+    machine multiplies.
     """
-    amounts, gpus = _amounts(session, dataset, settings), _gpus(session)
-    speed = _speed(settings, gpus)
-    if not isinstance(settings, EventSettings):
-        return Estimate(estimate_seconds(settings, amounts, speed), None)
-    seen = seen_step_seconds(session, settings, gpus)
-    fitting = fitting_steps(settings, amounts, speed, seen)
-    steps = settings.steps if fitting == settings.steps else _two_digits(fitting)
-    return Estimate(estimate_seconds(settings, amounts, speed, seen), steps)
+    amounts = _amounts(session, dataset, settings)
+    if isinstance(settings, EventSettings):
+        seconds = _step_seconds(session, settings)
+        fitting = fitting_steps(settings, amounts, seconds)
+        steps = settings.steps if fitting == settings.steps else _two_digits(fitting)
+        return Estimate(estimate_seconds(settings, amounts, seconds), steps)
+    if isinstance(settings, TutorialSettings):
+        return Estimate(predicted_tutorial_seconds(settings, amounts, _speed(settings, _gpus(session))), None)
+    raise TypeError(f"no estimate is known for the family {settings.family!r}")
 
 
 def training_work(session: Session, dataset: Dataset, settings: FamilySettings) -> float:
@@ -64,10 +73,14 @@ def training_work(session: Session, dataset: Dataset, settings: FamilySettings) 
     """
     amounts, share = _amounts(session, dataset, settings), 1.0
     if isinstance(settings, EventSettings) and settings.minutes:
-        gpus = _gpus(session)
-        seen = seen_step_seconds(session, settings, gpus)
-        share = fitting_steps(settings, amounts, _speed(settings, gpus), seen) / settings.steps
+        share = fitting_steps(settings, amounts, _step_seconds(session, settings)) / settings.steps
     return max(share * training_flops(settings, amounts) / 1e9, 1.0)
+
+
+def _step_seconds(session: Session, settings: EventSettings) -> float:
+    gpus = _gpus(session)
+    seen = latest_step_seconds(session, settings, gpus)
+    return seen or predicted_step_seconds(settings, _speed(settings, gpus))
 
 
 def _two_digits(number: int) -> int:
@@ -105,13 +118,16 @@ def _gpus(session: Session) -> int:
 
 
 def _speed(settings: FamilySettings, gpus: int) -> ProductSpeed:
-    if gpus:
-        return ProductSpeed(gpus * _GPU_GFLOPS, gpus * _GPU_GFLOPS)
-    large, product = _measured_gflops(*_LARGE), recurrent_product(settings)
+    large = gpus * _GPU_GFLOPS if gpus else _measured_gflops(*_LARGE)
+    product = recurrent_product(settings)
     if product is None:
         return ProductSpeed(large, large)
+    _, units, _ = product
+    usual = large * units / (units + _HALF_SPEED_UNITS)
+    if gpus:
+        return ProductSpeed(large, usual)
     bounded = (min(side, most) for side, most in zip(product, _LARGEST_RECURRENT, strict=True))
-    return ProductSpeed(large, max(_measured_gflops(*bounded), _LEAST_RECURRENT_SHARE * large))
+    return ProductSpeed(large, max(_measured_gflops(*bounded), usual / 2))
 
 
 @lru_cache(maxsize=64)

@@ -1,10 +1,11 @@
-"""How long a training will take, before it is submitted. Light: plain arithmetic."""
+"""How long a training will take when a step takes so long, before it is submitted. Light: plain arithmetic."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from math import prod
+from statistics import median
 
 from core.modeling.shapes import hidden_matrices, weight_shapes
 from core.training.event_settings import MUON_ITERATIONS
@@ -15,43 +16,16 @@ from core.training.settings import (
     TransformerSettings,
     TutorialSettings,
 )
-from core.training.time_limit import Pace, TimeLimit
+from core.training.time_limit import Pace, TimeLimit, figure_steps
+
+START_SECONDS = 6.0
+"""Loading, encoding and compiling."""
 
 # One pass forward and two for the gradients, two operations for each weight and event.
 _OPERATIONS = 6.0
-# What everything beside the products leaves of their speed.
-_RECURRENT_SHARE = 0.7
-_TUTORIAL_SHARE = 0.18
-_WHOLE_WINDOWS_SHARE = 0.5
-# Of Muon's products, which are large and stand side by side.
-_MUON_SHARE = 0.8
-# Loading, encoding and compiling.
-_START_SECONDS = 6.0
 # A held-out pass has no gradients: a third of the work for each event.
 _FORWARD_SHARE = 1 / 3
 _MOST_INTERVAL_EVENTS = 200_000
-
-
-@dataclass(frozen=True, slots=True)
-class ProductSpeed:
-    """How fast a device multiplies float32 matrices, in 10^9 operations per second.
-
-    Attributes:
-        large: large ones (2 cores: 100 to 200).
-        recurrent: what `recurrent_product` tells of a training. It is narrow, so that its weights are read from memory
-            for few rows: 2 cores of one machine did it as fast as large ones, of another half as fast.
-    """
-
-    large: float
-    recurrent: float
-
-
-def recurrent_product(settings: FamilySettings) -> tuple[int, int, int] | None:
-    """Rows, inner width and columns of the product that a recurrence repeats at each event; None without one."""
-    if not isinstance(settings, RecurrentSettings):
-        return None
-    units, columns = weight_shapes(settings)[f"{settings.family}_0.recurrent"]
-    return settings.batch_size, units, columns
 
 
 def training_flops(settings: FamilySettings, stats: Mapping[str, float]) -> float:
@@ -75,69 +49,57 @@ def training_flops(settings: FamilySettings, stats: Mapping[str, float]) -> floa
             per_event += 2 * settings.layers * settings.units * settings.window
         events = settings.steps * settings.batch_size * settings.window
         evaluations = -(-settings.steps // settings.evaluate_every)
-        held_out = min(stats.get("held_out_events", 0.0), _MOST_INTERVAL_EVENTS) * evaluations
-        return _OPERATIONS * per_event * (events + _FORWARD_SHARE * held_out) + _muon_flops(settings)
+        held_out = _interval_events(stats) * evaluations
+        return _OPERATIONS * per_event * (events + _FORWARD_SHARE * held_out) + settings.steps * muon_flops(settings)
     if isinstance(settings, TutorialSettings):
         windows = stats.get("windows", stats.get("notes", 0.0)) * settings.epochs
         return _OPERATIONS * products * settings.window * windows
     raise TypeError(f"no estimate is known for the family {settings.family!r}")
 
 
-def estimate_seconds(
-    settings: FamilySettings, stats: Mapping[str, float], speed: ProductSpeed, step_seconds: float = 0.0
-) -> float:
+def estimate_seconds(settings: EventSettings, stats: Mapping[str, float], step_seconds: float) -> float:
     """Likely seconds of a training within its time limit, early stopping left out.
 
     Args:
-        settings: of any family.
+        settings: of a family over events.
         stats: as `training_flops` reads them.
-        speed: of the device.
-        step_seconds: of a step and its share of the held-out figures, where one like it has been seen; 0 where not.
+        step_seconds: of one step, seen or predicted.
     """
-    if step_seconds and isinstance(settings, EventSettings):
-        return min(_START_SECONDS + settings.steps * step_seconds, settings.limit_seconds)
-    return min(_unlimited_seconds(settings, stats, speed), _limit_seconds(settings))
+    figures = -(-settings.steps // settings.evaluate_every)
+    read = figures * _interval_events(stats) + _last_events(stats)
+    return min(START_SECONDS + (settings.steps + figure_steps(settings, read)) * step_seconds, settings.limit_seconds)
 
 
-def fitting_steps(
-    settings: EventSettings, stats: Mapping[str, float], speed: ProductSpeed, step_seconds: float = 0.0
-) -> int:
+def fitting_steps(settings: EventSettings, stats: Mapping[str, float], step_seconds: float) -> int:
     """How many steps a training will likely plan within its time limit: all of them where there is none.
 
     Arguments as those of `estimate_seconds`.
     """
     if not settings.minutes:
         return settings.steps
-    held_out = int(stats.get("held_out_events", 0.0))
-    interval = min(held_out, _MOST_INTERVAL_EVENTS)
-    last = held_out if held_out > interval else 0
-    if step_seconds:
-        interval = 0  # What was seen has the figures of the curve in it.
-    else:
-        steps_alone = {name: value for name, value in stats.items() if name != "held_out_events"}
-        step_seconds = (_unlimited_seconds(settings, steps_alone, speed) - _START_SECONDS) / settings.steps
-    limit = TimeLimit(settings, interval, last)
-    return max(1, limit.plan(Pace(0, _START_SECONDS, step_seconds, 1, 0.0)).steps)
+    limit = TimeLimit(settings, int(_interval_events(stats)), int(_last_events(stats)))
+    return max(1, limit.plan(Pace(0, START_SECONDS, step_seconds, 1, 0.0)).steps)
 
 
-def _limit_seconds(settings: FamilySettings) -> float:
-    return settings.limit_seconds if isinstance(settings, EventSettings) else float("inf")
+def seen_step_seconds(
+    settings: EventSettings, stats: Mapping[str, float], points: Sequence[tuple[int, float]]
+) -> float:
+    """Seconds of a step by a training's curve, its held-out figures taken out; 0 where nothing can be said.
+
+    The median, since some steps have a pause and another start behind them.
+
+    Args:
+        settings: of that training.
+        stats: of the dataset that it was on.
+        points: steps done and seconds gone at each figure, in order.
+    """
+    figure = figure_steps(settings, _interval_events(stats))
+    each = [(ended - began) / (after - before + figure) for (before, began), (after, ended) in pairwise(points)]
+    return max(median(each), 0.0) if each else 0.0
 
 
-def _unlimited_seconds(settings: FamilySettings, stats: Mapping[str, float], speed: ProductSpeed) -> float:
-    muon, gflops = 0.0, _TUTORIAL_SHARE * speed.large
-    if isinstance(settings, RecurrentSettings):
-        gflops = _RECURRENT_SHARE * speed.recurrent
-    elif isinstance(settings, EventSettings):
-        gflops = _WHOLE_WINDOWS_SHARE * speed.large
-    if isinstance(settings, EventSettings):
-        muon = _muon_flops(settings)
-    products = training_flops(settings, stats) - muon
-    return _START_SECONDS + (products / gflops + muon / (_MUON_SHARE * speed.large)) / 1e9
-
-
-def _muon_flops(settings: EventSettings) -> float:
-    """Of all orthogonal updates, which do not depend on the batch."""
+def muon_flops(settings: EventSettings) -> float:
+    """Of the orthogonal updates of one step, which do not depend on its batch."""
     if settings.optimizer != "muon":
         return 0.0
     shapes, operations = weight_shapes(settings), 0.0
@@ -145,4 +107,15 @@ def _muon_flops(settings: EventSettings) -> float:
         *rows, columns = shapes[name]
         short, long = sorted((prod(rows), columns // count))
         operations += count * MUON_ITERATIONS * 2 * (2 * short**2 * long + short**3)
-    return operations * settings.steps
+    return operations
+
+
+def _interval_events(stats: Mapping[str, float]) -> float:
+    """What a figure of the curve reads."""
+    return min(stats.get("held_out_events", 0.0), _MOST_INTERVAL_EVENTS)
+
+
+def _last_events(stats: Mapping[str, float]) -> float:
+    """What the figure at the end reads beside it: all, where the curve's figures read a part."""
+    held_out = stats.get("held_out_events", 0.0)
+    return held_out if held_out > _MOST_INTERVAL_EVENTS else 0.0

@@ -90,13 +90,12 @@ class TimeLimit:
         """
         settings = self._settings
         figures = math.ceil(settings.steps / settings.evaluate_every)
-        event_seconds = _EVALUATION_SHARE * pace.step_seconds / (settings.batch_size * settings.window)
-        figure_seconds = self._interval_events * event_seconds
+        figure_seconds = figure_steps(settings, self._interval_events) * pace.step_seconds
         left = (1 - _SPARE_SHARE) * settings.limit_seconds - pace.spent_seconds
         left = max(0.0, left - _COMPILING_SHARE * pace.compile_seconds)
         if figures * figure_seconds > _CURVE_SHARE * left:
             figures = max(1, int(_CURVE_SHARE * left / figure_seconds))
-        read_seconds = figures * figure_seconds + self._last_events * event_seconds
+        read_seconds = figures * figure_seconds + figure_steps(settings, self._last_events) * pace.step_seconds
         seconds = max(left - read_seconds, (1 - _FIGURES_SHARE) * left)
         fitting = pace.steps + int(seconds / pace.step_seconds)
         if fitting >= settings.steps:
@@ -122,3 +121,8 @@ class TimeLimit:
                 "machine gives the same weights."
             )
         return text
+
+
+def figure_steps(settings: EventSettings, events: float) -> float:
+    """As many steps take as long as a held-out figure over so many events."""
+    return _EVALUATION_SHARE * events / (settings.batch_size * settings.window)

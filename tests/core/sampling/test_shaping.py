@@ -97,11 +97,11 @@ def test_a_trained_model_keeps_its_primers_pace(shipped_composer: Composer) -> N
     (music,) = compose(shipped_composer, 1, TakeSettings(length=60))
     own = pace_of([music])
     for factor in (0.6, 1.5):
-        onsets, ends = music.onset_seconds / factor, music.duration_seconds / factor
-        primer = Notes.of(onsets, ends, music.pitch, music.velocity)
+        onsets, durations = music.onset_seconds / factor, music.duration_seconds / factor
+        primer = Notes.of(onsets, durations, music.pitch, music.velocity)
         takes = compose(shipped_composer, 16, TakeSettings(length=200, follow_primer=True), primer)
         assert pace_of(takes) == pytest.approx(own * factor, rel=0.1)
-        # Of the notes it stays some seconds behind, which counts in takes of under 20 s.
+        # The density follows some seconds late, which counts in takes of under 20 s.
         assert density_of(takes) == pytest.approx(density_of([primer]), rel=0.25)
 
 

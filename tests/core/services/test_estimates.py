@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from core.models.datasets import Dataset
 from core.models.jobs import JobKind, Queue, Unit
 from core.models.trainings import Training
 from core.models.workers import Worker
 from core.queue.enqueue import enqueue
+from core.services import estimates
 from core.services.estimates import Estimate, estimate_training, training_work
 from core.training.settings import EventSettings, parse_training_settings
 from tests.tools.web_content import WebContent
@@ -64,6 +65,20 @@ def test_a_training_takes_as_long_as_one_like_it_did(content: WebContent, datase
     assert part / all_work == pytest.approx(0.35, rel=0.03)
 
 
+def test_figures_of_a_larger_dataset_come_on_top(content: WebContent, dataset: int) -> None:
+    before = estimate(content, dataset, wanted(evaluate_every=100)).seconds
+    with content.database.transaction() as session:
+        other = Dataset(name="Large", source={"kind": "upload", "settings": {}}, ready=True)
+        other.statistics = {"splits": {"validation": {"events": 100_000}}}
+        session.add(other)
+        session.flush()
+        number = other.id
+    figure = 0.4 * 100_000 / (16 * 64) * 1.5
+    assert estimate(content, number, wanted(evaluate_every=100)).seconds - before == pytest.approx(
+        10 * figure, rel=0.02
+    )
+
+
 @pytest.mark.parametrize("values", [{"units": 64}, {"batch_size": 4}, {"window": 32}, {"optimizer": "adamw"}])
 def test_steps_of_another_size_are_told_by_the_machine(
     content: WebContent, dataset: int, values: dict[str, Any]
@@ -73,14 +88,37 @@ def test_steps_of_another_size_are_told_by_the_machine(
 
 def test_what_a_cpu_took_says_nothing_of_a_gpu(content: WebContent, dataset: int) -> None:
     with content.database.transaction() as session:
-        session.get_one(Worker, "worker-1").device = "2 GPUs"
-    assert estimate(content, dataset, wanted()).seconds > 1_000  # the training was on that worker
-    with content.database.transaction() as session:
         session.add(Worker(name="other", host="here", pid=2, queues=["training"], device="4 GPUs"))
     assert estimate(content, dataset, wanted()).seconds < 60
 
 
-def test_a_large_network_is_measured_in_part(content: WebContent, dataset: int) -> None:
+@pytest.mark.parametrize("change", [{"batch_size": 0}, {}])
+def test_a_training_that_nothing_can_be_read_from_is_passed_over(
+    content: WebContent, dataset: int, change: dict[str, Any]
+) -> None:
+    with content.database.transaction() as session:
+        first = session.scalars(select(Training)).one()
+        copied = ("dataset_id", "job_id", "name", "family")
+        later = Training(**{name: getattr(first, name) for name in copied}, settings={**first.settings, **change})
+        session.add(later)  # it has no points
+    assert estimate(content, dataset, wanted()).seconds == pytest.approx(1_500, rel=0.01)
+
+
+def test_of_a_large_product_a_part_is_measured(
+    content: WebContent, dataset: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[tuple[int, ...]] = []
+
+    def measure(*sides: int) -> float:
+        measured.append(sides)
+        return 100.0
+
+    monkeypatch.setattr(estimates, "_measured_gflops", measure)
     found = estimate(content, dataset, wanted(units=4096, batch_size=4096, minutes=5))
-    assert found.seconds == 300
-    assert found.steps == 1
+    assert measured == [(768, 768, 768), (256, 1024, 2048)]
+    assert found == Estimate(300, 1)
+
+
+def test_what_is_measured_is_of_this_machine() -> None:
+    estimates._measured_gflops.cache_clear()
+    assert 0.1 < estimates._measured_gflops(64, 256, 256) < 1e6

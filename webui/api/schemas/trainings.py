@@ -92,7 +92,10 @@ class PointsOutput(ApiOutput):
 class EstimateOutput(ApiOutput):
     """How long a training will take, roughly."""
 
-    seconds: float = Field(description="On the machine that answers, with nothing else running.")
+    seconds: float = Field(
+        description="By what the latest training with such steps took. Until there is one, by how fast the machine "
+        "that answers multiplies."
+    )
     steps: int | None = Field(
         description="Steps likely done in that time, fewer than were set where a time limit cuts them. Null for "
         "`tutorial`, which counts epochs."
