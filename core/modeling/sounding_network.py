@@ -25,8 +25,7 @@ def by_age(values: Tensor, ages: Tensor) -> Tensor:
     """Each pitch's value of those for the ages; 0 where an age is -1.
 
     Its gradient compares and adds, in eight parts of the pitches side by side. Adding up one by one takes long on a
-    GPU, or differs from run to run; one sum along the pitches is not vectorised on a CPU, where a step of LSTM(256)
-    took a third longer.
+    GPU, or differs from run to run; with one sum along the pitches a step of LSTM(256) took a third longer on a CPU.
 
     Args:
         values: float32 `[..., ages]`.
