@@ -15,7 +15,8 @@ from core.models.jobs import Queue
 from core.models.workers import Worker, WorkerState
 from core.queue.usage import gpus_held
 from core.services.seen_trainings import latest_step_seconds
-from core.training.estimate import estimate_seconds, fitting_steps, training_flops
+from core.training.estimate import estimate_seconds, fitting_steps
+from core.training.flops import training_flops
 from core.training.product_speed import (
     ProductSpeed,
     predicted_step_seconds,

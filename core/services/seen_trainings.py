@@ -18,8 +18,8 @@ from core.training.settings import EventSettings, parse_stored_settings
 
 # Of the family's trainings the latest few are looked at, and of each the latest points.
 _LATEST, _POINTS = 30, 20
-# What does not change how long a step takes; of dropout and averaging, how strong they are.
-_ANY = {
+# These do not change how long a step takes; of dropout and averaging `_size` keeps whether there is any.
+_NOT_OF_SIZE = {
     "seed",
     "files",
     "steps",
@@ -76,7 +76,7 @@ def _read(family: str, values: dict[str, Any]) -> EventSettings | None:
 def _size(settings: EventSettings) -> dict[str, Any]:
     """What decides how long a step takes."""
     return {
-        **settings.model_dump(exclude=_ANY),
+        **settings.model_dump(exclude=_NOT_OF_SIZE),
         "drops": settings.dropout > 0,
         "averages": settings.average > 0,
     }

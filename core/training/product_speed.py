@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core.modeling.shapes import weight_shapes
-from core.training.estimate import START_SECONDS, muon_flops, training_flops
+from core.training.estimate import START_SECONDS
+from core.training.flops import muon_flops, training_flops
 from core.training.settings import EventSettings, FamilySettings, RecurrentSettings, TutorialSettings
 
 # What everything beside the products leaves of their speed. On two cores without AVX-512 the Starter presets and the

@@ -267,7 +267,7 @@ class WebContent:
             defect=find_defect(notes),
         )
 
-    def measured_job(self, queue: Queue, kind: JobKind, *, work: float, seconds: float) -> None:
+    def measured_job(self, queue: Queue, kind: JobKind, *, work: float, seconds: float) -> int:
         """A job that was done and took so long."""
         with self.database.transaction() as session:
             done = enqueue(
@@ -280,3 +280,4 @@ class WebContent:
                 .where(Unit.job_id == done.id)
                 .values(state=UnitState.DONE, claimed_at=ended - timedelta(seconds=seconds), finished_at=ended)
             )
+            return done.id

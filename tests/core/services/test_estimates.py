@@ -11,7 +11,6 @@ from core.models.datasets import Dataset
 from core.models.jobs import JobKind, Queue, Unit
 from core.models.trainings import Training
 from core.models.workers import Worker
-from core.queue.enqueue import enqueue
 from core.services import estimates
 from core.services.estimates import Estimate, estimate_training, training_work
 from core.training.settings import EventSettings, parse_training_settings
@@ -30,19 +29,10 @@ def dataset(content: WebContent) -> int:
     number = content.dataset()
     content.worker()
     training = content.training(number, content.model())
+    job = content.measured_job(Queue.TRAINING, JobKind.TRAINING, work=1.0, seconds=450.0)
     with content.database.transaction() as session:
-        job = enqueue(
-            session,
-            kind=JobKind.TRAINING,
-            queue=Queue.TRAINING,
-            title="Done",
-            owner="local",
-            payloads=[{}],
-            request={},
-            work=1.0,
-        )
-        session.execute(update(Unit).where(Unit.job_id == job.id).values(worker="worker-1"))
-        session.get_one(Training, training).job_id = job.id
+        session.execute(update(Unit).where(Unit.job_id == job).values(worker="worker-1"))
+        session.get_one(Training, training).job_id = job
     return number
 
 
@@ -117,6 +107,16 @@ def test_of_a_large_product_a_part_is_measured(
     found = estimate(content, dataset, wanted(units=4096, batch_size=4096, minutes=5))
     assert measured == [(768, 768, 768), (256, 1024, 2048)]
     assert found == Estimate(300, 1)
+
+
+def test_what_a_busy_machine_multiplies_is_not_believed(
+    content: WebContent, dataset: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def seconds(recurrent: float) -> float:
+        monkeypatch.setattr(estimates, "_measured_gflops", lambda rows, *_: 150.0 if rows == 768 else recurrent)
+        return estimate(content, dataset, wanted(units=512)).seconds
+
+    assert seconds(0.5) == seconds(1.0) < 3 * seconds(84.0)
 
 
 def test_what_is_measured_is_of_this_machine() -> None:
