@@ -15,11 +15,13 @@ from core.training.settings import (
     TutorialSettings,
 )
 
+MOST_INTERVAL_EVENTS = 200_000
+"""A figure of the curve reads no more of the held-out events; here, since estimates count them without Keras."""
+
 # One pass forward and two for the gradients, two operations for each weight and event.
 _OPERATIONS = 6.0
 # A held-out pass has no gradients: a third of the work for each event.
 _FORWARD_SHARE = 1 / 3
-_MOST_INTERVAL_EVENTS = 200_000
 
 
 def training_flops(settings: FamilySettings, stats: Mapping[str, float]) -> float:
@@ -65,4 +67,4 @@ def muon_flops(settings: EventSettings) -> float:
 
 def interval_events(stats: Mapping[str, float]) -> float:
     """What a figure of the curve reads: `held_out_events`, or a part of so many."""
-    return min(stats.get("held_out_events", 0.0), _MOST_INTERVAL_EVENTS)
+    return min(stats.get("held_out_events", 0.0), MOST_INTERVAL_EVENTS)

@@ -16,6 +16,7 @@ from core.errors import DeviceError
 from core.modeling.backend import Tensor, Tree, jit, to_device, to_numpy
 from core.modeling.device_memory import is_out_of_memory, out_of_memory_errors
 from core.modeling.network import Network
+from core.training.flops import MOST_INTERVAL_EVENTS
 from core.training.loss import event_nats
 from core.training.windows import PADDING, countable
 
@@ -188,7 +189,9 @@ def _table(streams: list[NDArray[np.uint16]]) -> NDArray[np.int32]:
     return table
 
 
-def interval_subset(streams: list[NDArray[np.uint16]], most_events: int = 200_000) -> list[NDArray[np.uint16]]:
+def interval_subset(
+    streams: list[NDArray[np.uint16]], most_events: int = MOST_INTERVAL_EVENTS
+) -> list[NDArray[np.uint16]]:
     """The fixed part of the held-out pieces that the figure after each interval uses.
 
     All pieces where they have at most `most_events` events together, else every k-th piece with the smallest k that
