@@ -31,7 +31,7 @@ class SharedSettings(PersonSettings):
     top_p: float = setting(
         1.0,
         "Top p",
-        "Choose among the likeliest events that together have this probability; 0.95 leaves out most slips.",
+        "Choose among the likeliest events that together have this probability; 0.95 helps after short training.",
         advanced=True,
         gt=0,
         le=1,
