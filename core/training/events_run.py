@@ -16,7 +16,7 @@ from core.modeling.initial import initial_weights
 from core.modeling.network import build_network
 from core.music.notes import Notes
 from core.training.event_step import EventStep
-from core.training.heldout import Evaluator, HeldOut, interval_subset
+from core.training.heldout import Evaluator, HeldOut, events_read, interval_subset
 from core.training.hooks import TrainingHooks, TrainingProgress, TrainingResult
 from core.training.keeper import Keeper
 from core.training.peculiarities import peculiarities
@@ -24,7 +24,7 @@ from core.training.place import Place
 from core.training.pulse import Pulse, Speed, StepTime
 from core.training.resume import Arrays, corpus_digest, read_resume, write_resume
 from core.training.settings import EventSettings
-from core.training.time_limit import Pace, TimeLimit
+from core.training.time_limit import Pace, TimeLimit, told_end
 from core.training.windows import Batch, EventWindows
 
 
@@ -52,7 +52,7 @@ class EventTraining:
         self._pulse = Pulse(hooks, resume_seconds, self._write_resume)
         self._speed = Speed()
         self._step_time = StepTime()
-        interval_events, all_events = (sum(map(len, some)) for some in (self._interval_streams, self._streams))
+        interval_events, all_events = events_read(self._interval_streams), events_read(self._streams)
         self._limit = TimeLimit(settings, interval_events, all_events if all_events > interval_events else 0)
         for line in peculiarities(settings, self._step.devices, self._place.precision, self._windows.longest):
             hooks.log(line)
@@ -103,7 +103,8 @@ class EventTraining:
         self._speed.add(1, batch.notes, batch.counted)
         self._step_time.add()
         shortened = not place.planned and self._plan()
-        if place.step % place.evaluate_every == 0 or place.step == place.steps:
+        ended = place.step == place.steps or self._time_is_over()
+        if ended or place.step % place.evaluate_every == 0:
             place.phase = "interval"
         if shortened:
             # Killed before this, a training would plan anew, and end with other weights.
@@ -121,10 +122,8 @@ class EventTraining:
         )
 
     def _seconds_left(self) -> float:
-        """Of the steps; of the time limit, until it is known how many fit into it."""
+        """Of the steps, at most until the time limit."""
         seconds = self._speed.seconds_left(self._place.steps - self._place.step)
-        if self._place.planned:
-            return seconds
         return min(seconds, max(0.0, self._settings.limit_seconds - self._keeper.seconds))
 
     def _plan(self) -> bool:
@@ -142,6 +141,16 @@ class EventTraining:
             self._hooks.log(self._limit.told(pace, plan))
         return changed
 
+    def _time_is_over(self) -> bool:
+        """Whether the training has to end before its planned steps are done, to keep its time limit."""
+        place = self._place
+        figure_seconds = place.figure_seconds or self._limit.figure_seconds(self._step_time.mean_seconds)
+        place.over = place.planned and self._limit.is_over(self._keeper.seconds, figure_seconds)
+        if place.over:
+            rate = self._step.rate(place.step - 1)
+            self._hooks.log(told_end(self._settings, place.step, place.steps, rate))
+        return place.over
+
     def _prepare(self, step: int) -> None:
         if step < self._place.steps:
             self._windows.prepare(step)
@@ -149,7 +158,11 @@ class EventTraining:
     def _finish_interval(self) -> None:
         """The evaluation after an interval, its checkpoints, and whether early stopping ends the training."""
         settings, place = self._settings, self._place
+        began = self._keeper.seconds
+        whole = self._evaluated is None
         figure = self._evaluate(self._step.measured(self._trees), "interval")
+        if whole:
+            place.figure_seconds = self._keeper.seconds - began
         if not math.isfinite(figure.nats):
             raise TrainingError(
                 f"The held-out loss became {figure.nats} at step {place.step}. {self._keeper.what_is_kept()} "
@@ -160,7 +173,8 @@ class EventTraining:
         self._evaluated = None
         self._step_time.rest()
         lower = self._keeper.measured(self._measured(), self._figures(figure))
-        place.phase = "all" if step == place.steps or self._keeper.patience_is_over else "train"
+        ended = step == place.steps or place.over or self._keeper.patience_is_over
+        place.phase = "all" if ended else "train"
         values = {
             "train_loss": train_loss,
             **_held_out(figure),
@@ -179,7 +193,7 @@ class EventTraining:
             all_pieces = self._figures(self._evaluate(to_device(keeper.best), "all"))
             keeper.complete({**all_pieces, "step": keeper.best_figures["step"]})
         best, last = keeper.best_checkpoint(), keeper.last_checkpoint(self._measured())
-        return TrainingResult(best, last, step, self._epoch(), step < self._place.steps)
+        return TrainingResult(best, last, step, self._epoch(), step < self._place.steps and not self._place.over)
 
     def _evaluate(self, weights: Tree, which: Literal["interval", "all"]) -> HeldOut:
         """Go on with the evaluation that is under way, looking up between chunks."""

@@ -189,16 +189,27 @@ def _table(streams: list[NDArray[np.uint16]]) -> NDArray[np.int32]:
     return table
 
 
+def events_read(streams: list[NDArray[np.uint16]]) -> int:
+    """How many events reading these pieces takes: their own, and what fills up the rows beside them."""
+    sizes = sorted(stream.size - 1 for stream in streams)
+    groups = [sizes[at : at + PIECES_AT_ONCE] for at in range(0, len(sizes), PIECES_AT_ONCE)]
+    return PIECES_AT_ONCE * sum(-(-group[-1] // _CHUNK) * _CHUNK for group in groups)
+
+
 def interval_subset(
     streams: list[NDArray[np.uint16]], most_events: int = MOST_INTERVAL_EVENTS
 ) -> list[NDArray[np.uint16]]:
     """The fixed part of the held-out pieces that the figure after each interval uses.
 
-    All pieces where they have at most `most_events` events together, else every k-th piece with the smallest k that
-    stays below it (at least one piece).
+    All pieces where reading them takes at most `most_events` events. Else every k-th of those that a row has room for,
+    with the smallest k that stays below it: one long piece beside many short ones would take most of the time. At least
+    one piece, the shortest.
     """
-    for stride in range(1, len(streams) + 1):
-        subset = streams[::stride]
-        if sum(stream.size for stream in subset) <= most_events:
+    if events_read(streams) <= most_events:
+        return streams
+    short = [stream for stream in streams if stream.size <= most_events // PIECES_AT_ONCE]
+    for stride in range(1, len(short) + 1):
+        subset = short[::stride]
+        if events_read(subset) <= most_events:
             return subset
-    return streams[:1]
+    return [min(streams, key=lambda stream: stream.size)]

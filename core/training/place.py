@@ -20,6 +20,8 @@ class Place:
         step: steps done.
         loss_sum, loss_steps: of the training loss since the last figure.
         phase: "interval" or "all" while such an evaluation is under way.
+        over: whether the time limit ends the training with this figure, before the planned steps are done.
+        figure_seconds: that the latest figure of the curve took; 0 before the first.
     """
 
     precision: str
@@ -30,6 +32,8 @@ class Place:
     loss_sum: float = 0.0
     loss_steps: int = 0
     phase: Literal["train", "interval", "all"] = "train"
+    over: bool = False
+    figure_seconds: float = 0.0
 
     @classmethod
     def before(cls, settings: EventSettings) -> Self:

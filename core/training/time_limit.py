@@ -1,4 +1,4 @@
-"""A training planned to fit a time: how many steps it does, settled once when it has shown how fast it is. No Keras."""
+"""A training that fits a time: steps planned when it has shown how fast it is, and an end that holds. No Keras."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ _COMPILING_SHARE = 0.5
 _CURVE_SHARE, _FIGURES_SHARE = 0.15, 0.5
 # Resume points, and machines that are not always equally fast.
 _SPARE_SHARE = 0.1
+# Where that did not suffice, the training ends by so much of its limit: what lies before its first second (starting,
+# reading the notes) and behind its last figure is within the limit too.
+_LATEST_SHARE, _OUTSIDE_SECONDS = 0.98, 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class TimeLimit:
 
         Args:
             settings: with a limit or without.
-            interval_events: that each figure of the curve reads.
+            interval_events: that each figure of the curve reads, padding included.
             last_events: that the figure at the end reads beside them.
         """
         self._settings = settings
@@ -102,6 +105,22 @@ class TimeLimit:
             return Plan(settings.steps, max(settings.evaluate_every, math.ceil(settings.steps / figures)))
         return Plan(fitting, math.ceil(fitting / figures))
 
+    def is_over(self, spent_seconds: float, figure_seconds: float) -> bool:
+        """Whether no more fits than the figures that end the training, whatever was planned.
+
+        Args:
+            spent_seconds: as of `Pace`.
+            figure_seconds: that a figure of the curve takes.
+        """
+        limit = self._settings.limit_seconds
+        latest = _LATEST_SHARE * limit - min(_OUTSIDE_SECONDS, _SPARE_SHARE / 2 * limit)
+        ending_seconds = figure_seconds * (1 + self._last_events / max(1, self._interval_events))
+        return spent_seconds + ending_seconds >= latest
+
+    def figure_seconds(self, step_seconds: float) -> float:
+        """That a figure of the curve is likely to take, before there was one."""
+        return figure_steps(self._settings, self._interval_events) * step_seconds
+
     def told(self, pace: Pace, plan: Plan) -> str:
         """What the log says of a plan other than the settings'."""
         settings = self._settings
@@ -121,6 +140,15 @@ class TimeLimit:
                 "machine gives the same weights."
             )
         return text
+
+
+def told_end(settings: EventSettings, step: int, steps: int, rate: float) -> str:
+    """What the log says of a training whose limit ended it at a step before the planned ones, with such a rate."""
+    return (
+        f"Step {step:,} of the {steps:,} planned ones is the last that fits into the time limit of "
+        f"{settings.minutes:g} minutes: the machine has become slower since they were planned. The learning rate "
+        f"has come down to {100 * rate / settings.learning_rate:.0f} % of its highest; the plan's end would be 10 %."
+    )
 
 
 def figure_steps(settings: EventSettings, events: float) -> float:

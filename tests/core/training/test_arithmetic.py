@@ -16,7 +16,7 @@ from core.encoding.tutorial import to_triples
 from core.modeling.backend import to_device, to_numpy
 from core.modeling.initial import initial_weights
 from core.modeling.network import build_network
-from core.training.heldout import Evaluator, HeldOut, interval_subset
+from core.training.heldout import Evaluator, HeldOut, events_read, interval_subset
 from core.training.optimizer import adam, bias_correction, clip_by_global_norm, warmup_cosine, zero_moments
 from core.training.run import train
 from core.training.settings import LstmSettings, TutorialSettings
@@ -191,7 +191,16 @@ def test_held_out_figures_equal_a_loop_over_events(make_corpus: Callable[..., Co
 
 
 def test_the_interval_figure_uses_a_fixed_part() -> None:
-    streams = [np.zeros(size, np.uint16) for size in (50, 60, 70, 80, 90)]
-    assert interval_subset(streams, 1000) == streams
-    assert [stream.size for stream in interval_subset(streams, 250)] == [50, 70, 90]
-    assert [stream.size for stream in interval_subset(streams, 10)] == [50]
+    def sizes(most: int, *lengths: int) -> list[int]:
+        return [stream.size for stream in interval_subset([np.zeros(size, np.uint16) for size in lengths], most)]
+
+    # Sixteen rows of 256 events are read at once, whatever is in them.
+    assert sizes(4_096, 90, 50, 60, 70, 80) == [90, 50, 60, 70, 80]
+    assert sizes(4_095, 90, 50, 60, 70, 80) == [50]
+    many = [200 + number for number in range(40)]
+    assert sizes(3 * 4_096, *many) == many
+    assert sizes(2 * 4_096, *many) == many[::2]
+    assert sizes(4_096, *many) == many[::3]
+    # One long piece beside short ones would keep fifteen rows waiting.
+    assert sizes(2 * 4_096, *many, 5_000) == many[::2]
+    assert events_read([np.zeros(size, np.uint16) for size in (5_000, *many)]) == 4_096 * (1 + 1 + 20)

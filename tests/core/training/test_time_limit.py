@@ -17,7 +17,7 @@ from core.training.settings import EventSettings, LstmSettings
 from core.training.time_limit import Pace, Plan, TimeLimit
 
 _SMALL = LstmSettings(
-    embedding=8, units=8, batch_size=8, window=64, steps=400, evaluate_every=50, warmup_steps=5, average=0.9
+    embedding=8, units=8, batch_size=16, window=128, steps=400, evaluate_every=50, warmup_steps=5, average=0.9
 )
 _LIMITED = _SMALL.model_copy(update={"minutes": 2.0})
 
@@ -133,15 +133,65 @@ def test_its_plan_alone_decides_the_weights(
     assert again.last.to_bytes() == limited.last.to_bytes()
     assert again.best.to_bytes() == limited.best.to_bytes()
 
-    # And what goes on after a kill soon after the plan keeps to it, however slow the machine has become.
+    # And what goes on after a kill soon after the plan keeps to it, whatever the machine could do now.
     killed = make_hooks()
     monkeypatch.setattr(killed, "interrupted", lambda: _kill() if killed.told == 7 else False)
     with pytest.raises(MemoryError):
         _train_at(1.0, _LIMITED, corpus, killed, monkeypatch)
     assert killed.resume_steps == [6]
     monkeypatch.setattr(killed, "interrupted", lambda: False)
-    resumed = _train_at(20.0, _LIMITED, corpus, killed, monkeypatch)
+    resumed = _train_at(0.2, _LIMITED, corpus, killed, monkeypatch)
     assert resumed.last.to_bytes() == limited.last.to_bytes()
+
+
+@pytest.mark.slow
+def test_a_machine_that_becomes_slower_ends_by_the_limit(
+    make_corpus: Callable[..., Corpus], make_hooks: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus, hooks = make_corpus(), make_hooks()
+    slower = _train_at(1.0, _LIMITED, corpus, hooks, monkeypatch, later_step_seconds=2.0)
+    planned, steps = hooks.latest.steps, slower.steps
+    assert planned > 85
+    assert 63 <= steps <= 67  # at 20 + 2 * 45 = 110 s; the latest is 0.98 * 120 - 6 = 111.6, less a figure
+    assert not slower.stopped_early
+    assert hooks.points[-1].step == steps
+    [line] = [line for line in hooks.lines if "is the last that fits" in line]
+    assert line.startswith(f"Step {steps} of the {planned} planned ones is the last that fits into the time limit of 2")
+    # It is as far as it would have come on its way to the end of the plan.
+    assert slower.last.settings["steps"] == planned
+    recipe = slower.last.family_settings.model_copy(update={"evaluate_every": steps})
+    whole = make_hooks(lambda _: whole.latest is not None and whole.latest.step > steps)
+    with pytest.raises(TrainingInterrupted):
+        _train_at(1.0, recipe, corpus, whole, monkeypatch)
+    for name, weight in whole.checkpoints["last"].weights.items():
+        assert (weight == slower.last.weights[name]).all()
+
+    # Killed within its last figure, it goes on with that.
+    again = make_hooks()
+    monkeypatch.setattr(
+        again, "interrupted", lambda: len(again.lines) > 1 and again.lines[-1] == line and again.stop(0)
+    )
+    again.stop = lambda _: not again.resume_steps or again.resume_steps[-1] != steps
+    with pytest.raises(TrainingInterrupted):
+        _train_at(1.0, _LIMITED, corpus, again, monkeypatch, later_step_seconds=2.0)
+    assert again.resume_steps[-1] == steps
+    resumed = _train_at(1.0, _LIMITED, corpus, again, monkeypatch)
+    assert resumed.last.to_bytes() == slower.last.to_bytes()
+    assert not resumed.stopped_early
+
+
+def test_a_limit_is_over_when_only_the_last_figures_fit() -> None:
+    limit = TimeLimit(LstmSettings(minutes=60), 1_000, 4_000)
+    # 98 % of an hour less 8 s are 3,520 s, of which figures of 10 s and 40 s are to be taken.
+    assert not limit.is_over(3_469.0, 10.0)
+    assert limit.is_over(3_470.0, 10.0)
+    assert limit.is_over(3_520.0, 0.0)
+    # In a short one what lies outside has less: 5 %.
+    assert limit.figure_seconds(2.0) == pytest.approx(2.0 * 0.4 * 1_000 / (16 * 64))
+    short = TimeLimit(LstmSettings(minutes=1), 0, 0)
+    assert not short.is_over(55.7, 0.0)
+    assert short.is_over(55.8, 0.0)
+    assert not TimeLimit(LstmSettings(), 0, 0).is_over(1e9, 1e9)
 
 
 @pytest.mark.slow
@@ -177,9 +227,19 @@ def _kill() -> bool:
 
 
 def _train_at(
-    step_seconds: float, settings: EventSettings, corpus: Corpus, hooks: object, monkeypatch: pytest.MonkeyPatch
+    step_seconds: float,
+    settings: EventSettings,
+    corpus: Corpus,
+    hooks: object,
+    monkeypatch: pytest.MonkeyPatch,
+    later_step_seconds: float | None = None,
 ) -> TrainingResult:
-    """Train by a clock that only steps move."""
-    before = hooks.told
-    monkeypatch.setattr(pulse, "time", SimpleNamespace(monotonic=lambda: 1.0 + step_seconds * (hooks.told - before)))
+    """Train by a clock that only steps move, after twenty of them with another speed where one is given."""
+    before, later = hooks.told, step_seconds if later_step_seconds is None else later_step_seconds
+
+    def monotonic() -> float:
+        steps = hooks.told - before
+        return 1.0 + step_seconds * min(steps, 20) + later * max(0, steps - 20)
+
+    monkeypatch.setattr(pulse, "time", SimpleNamespace(monotonic=monotonic))
     return train(settings, corpus, hooks)
