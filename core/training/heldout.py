@@ -201,15 +201,15 @@ def interval_subset(
 ) -> list[NDArray[np.uint16]]:
     """The fixed part of the held-out pieces that the figure after each interval uses.
 
-    All pieces where reading them takes at most `most_events` events. Else every k-th of those that a row has room for,
-    with the smallest k that stays below it: one long piece beside many short ones would take most of the time. At least
-    one piece, the shortest.
+    All pieces where reading them takes at most `most_events` events. Else the beginning of every k-th, as far as a row
+    has room for it, with the smallest k that stays below that: one long piece would keep the others' rows waiting, and
+    pieces that are short as a whole are other music than long ones.
     """
     if events_read(streams) <= most_events:
         return streams
-    short = [stream for stream in streams if stream.size <= most_events // PIECES_AT_ONCE]
-    for stride in range(1, len(short) + 1):
-        subset = short[::stride]
+    row = max(1, most_events // PIECES_AT_ONCE // _CHUNK) * _CHUNK
+    for stride in range(1, len(streams)):
+        subset = [stream[: row + 1] for stream in streams[::stride]]
         if events_read(subset) <= most_events:
             return subset
-    return [min(streams, key=lambda stream: stream.size)]
+    return [streams[0][: row + 1]]

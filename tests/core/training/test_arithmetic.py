@@ -196,11 +196,15 @@ def test_the_interval_figure_uses_a_fixed_part() -> None:
 
     # Sixteen rows of 256 events are read at once, whatever is in them.
     assert sizes(4_096, 90, 50, 60, 70, 80) == [90, 50, 60, 70, 80]
-    assert sizes(4_095, 90, 50, 60, 70, 80) == [50]
+    assert sizes(4_095, 90, 50, 60, 70, 80) == [90]
     many = [200 + number for number in range(40)]
     assert sizes(3 * 4_096, *many) == many
+    # Each row has room for 512 events and the one before them, and only one group of rows fits.
     assert sizes(2 * 4_096, *many) == many[::2]
     assert sizes(4_096, *many) == many[::3]
-    # One long piece beside short ones would keep fifteen rows waiting.
-    assert sizes(2 * 4_096, *many, 5_000) == many[::2]
+    # One long piece beside short ones would keep fifteen rows waiting: its beginning is read.
+    assert sizes(3 * 4_096, *many[:30], 5_000) == [*many[:30:2], 769]
+    assert sizes(2 * 4_096, *many[:30], 5_000) == [*many[:30:2], 513]
     assert events_read([np.zeros(size, np.uint16) for size in (5_000, *many)]) == 4_096 * (1 + 1 + 20)
+    pieces = [np.arange(1_000, dtype=np.uint16) + number for number in range(3)]
+    assert [list(stream) for stream in interval_subset(pieces, 8_192)] == [list(each[:513]) for each in pieces]
