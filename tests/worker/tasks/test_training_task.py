@@ -96,8 +96,9 @@ def test_a_training_with_a_time_limit_does_the_steps_that_fit(sqlite_workplace: 
     assert sqlite_workplace.finish(context).state is JobState.SUCCEEDED
     (model,), row = models_of(sqlite_workplace), row_of(sqlite_workplace, number)
     assert 1 <= row.steps < 100_000
-    assert row.step == row.steps
-    assert row.stop_reason == f"done: {row.steps:,} of 4,000,000 steps fitted into the time limit"
+    # On a machine that has become slower since it planned, the limit ends it before the plan does.
+    assert 1 <= row.step <= row.steps
+    assert row.stop_reason == f"done: {row.step:,} of 4,000,000 steps fitted into the time limit"
     assert (row.settings["steps"], row.settings["minutes"]) == (4_000_000, 0.3)
     # The model's settings are those that make it again.
     assert (model.settings["steps"], model.settings["minutes"]) == (row.steps, 0)
