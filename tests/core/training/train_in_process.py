@@ -1,7 +1,7 @@
 """Trainings in a process of their own: `CORPUS FOLDER FAMILY...`; what each stores goes into its folder in FOLDER.
 
 A training that finds a resume point goes on from it to its end. One that finds none holds still soon after it has
-written one, and waits there to be killed.
+written one, and waits there to be killed; unless there is a file `undisturbed` in its folder.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ class FolderHooks(SilentHooks):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.resumed = self.load_resume() is not None
+        self.holds = not self.resumed and not (folder / "undisturbed").exists()
         self.saved_step = 0
 
     def progress(self, progress: TrainingProgress) -> None:
-        if not self.resumed and self.saved_step and progress.step >= self.saved_step + 2:
+        if self.holds and self.saved_step and progress.step >= self.saved_step + 2:
             (self.folder / "holds").touch()
             time.sleep(3600)
 
