@@ -15,7 +15,8 @@ def initial_weights(settings: FamilySettings) -> dict[str, NDArray[np.float32]]:
     The kinds are Keras's own defaults: kernels Glorot uniform, recurrent kernels orthogonal, embeddings uniform
     within 1 (wider than Keras: the events differ from the start), biases 0 with an LSTM's forget gate's at 1, norms'
     scales 1. What a residual layer adds begins smaller, by the square root of the number of such additions (Radford
-    et al. 2019). What a network reads beside the events begins at 0: first it learns as if that were not there.
+    et al. 2019). What a network reads beside the events begins at 0, and so does what blends a value with its own past:
+    first it learns as if these were not there.
     """
     generator = np.random.default_rng([settings.seed, 0])
     shapes = weight_shapes(settings)
@@ -27,7 +28,7 @@ def initial_weights(settings: FamilySettings) -> dict[str, NDArray[np.float32]]:
             array = np.zeros(shape)
             if name.startswith("lstm"):
                 array[shape[0] // 4 : shape[0] // 2] = 1.0
-        elif name == "beside.kernel":
+        elif name == "beside.kernel" or kind == "blend":
             array = np.zeros(shape)
         elif kind == "scale":
             array = np.ones(shape)

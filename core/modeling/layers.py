@@ -12,10 +12,10 @@ _EPSILON = 1e-6
 
 
 def cast_weights(weights: Tree, dtype: str) -> dict[str, Tensor]:
-    """The weights in the number format of the products; norms, embedding and output keep theirs."""
+    """The weights in the number format of the products; norms, what blends events, embedding and output keep theirs."""
     kept = ("embedding", "output.kernel", "output.bias")
     return {
-        name: weight if name in kept or name.endswith(".scale") else ops.cast(weight, dtype)
+        name: weight if name in kept or name.endswith((".scale", ".blend")) else ops.cast(weight, dtype)
         for name, weight in weights.items()
     }
 

@@ -43,8 +43,14 @@ _ARCHITECTURE: dict[str, tuple[str, ...]] = {
 def architecture(settings: FamilySettings) -> dict[str, int]:
     """The settings that decide the network itself, such as its width; the rest only say how it was trained."""
     own = {name: int(getattr(settings, name)) for name in _ARCHITECTURE[settings.family]}
-    # Left out where it is off, as in models that were made before there was such a thing: their hashes stay.
-    return {**own, "sounding": 1} if isinstance(settings, EventSettings) and settings.sounding else own
+    # Left out where they are off, as in models that were made before there was such a thing: their hashes stay.
+    if isinstance(settings, EventSettings) and settings.sounding:
+        own["sounding"] = 1
+    if isinstance(settings, TransformerSettings) and settings.qk_norm:
+        own["qk_norm"] = 1
+    if isinstance(settings, TransformerSettings) and settings.kernel > 1:
+        own["kernel"] = settings.kernel
+    return own
 
 
 def weight_shapes(settings: FamilySettings) -> Shapes:
@@ -78,12 +84,13 @@ def parameter_count(settings: FamilySettings) -> int:
 def hidden_matrices(settings: EventSettings) -> dict[str, int]:
     """Which weights turn one layer's values into another's, and how many matrices lie side by side in each.
 
-    What reads events and what gives their logits is left out, and so is what is read beside the events.
+    What reads events and what gives their logits is left out, and so are what is read beside the events and what
+    blends each value with its own past.
     """
     found = {}
     for name, shape in weight_shapes(settings).items():
         layer, _, kind = name.partition(".")
-        if len(shape) > 1 and layer not in {"embedding", "output", "sounding", "beside"}:
+        if len(shape) > 1 and kind != "blend" and layer not in {"embedding", "output", "sounding", "beside"}:
             found[name] = 1 if kind == "merge" else _SIDE_BY_SIDE.get(layer.partition("_")[0], 1)
     return found
 
@@ -135,9 +142,17 @@ def _transformer_shapes(settings: TransformerSettings) -> Shapes:
     hidden = transformer_hidden(units)
     for layer in range(settings.layers):
         shapes[f"attention_{layer}.scale"] = (units,)
+        if settings.kernel > 1:
+            shapes[f"attention_{layer}.blend"] = (settings.kernel, units)
         shapes[f"attention_{layer}.kernel"] = (units, 3 * units)  # queries, keys and values side by side
+        if settings.qk_norm:
+            # One for all heads: what a head looks for lies in the kernel.
+            shapes[f"attention_{layer}.queries.scale"] = (units // settings.heads,)
+            shapes[f"attention_{layer}.keys.scale"] = (units // settings.heads,)
         shapes[f"attention_{layer}.merge"] = (units, units)
         shapes[f"forward_{layer}.scale"] = (units,)
+        if settings.kernel > 1:
+            shapes[f"forward_{layer}.blend"] = (settings.kernel, units)
         shapes[f"forward_{layer}.kernel"] = (units, 2 * hidden)  # gate and value side by side
         shapes[f"forward_{layer}.merge"] = (hidden, units)
     return shapes

@@ -145,6 +145,21 @@ class TransformerSettings(EventSettings):
     context: int = setting(
         256, "Context", "Events that each layer looks back on, the latest included.", unit="events", ge=8, le=8192
     )
+    kernel: int = setting(
+        4,
+        "Short kernel",
+        "Events, the latest included, that each layer blends before it attends or computes; 1 blends none.",
+        unit="events",
+        advanced=True,
+        ge=1,
+        le=16,
+    )
+    qk_norm: bool = setting(
+        True,
+        "Normalised attention",
+        "Queries and keys are brought to one length before they are compared (QK norm). Learns more in the same steps.",
+        advanced=True,
+    )
 
     @model_validator(mode="after")
     def _heads_share_the_units(self) -> Self:

@@ -42,6 +42,7 @@ FAMILIES: dict[str, type[FamilySettings]] = {
 
 # What a setting that came later means in what was stored before: networks stay what they were.
 _BEFORE = {"sounding": False, "optimizer": "adamw", "minutes": 0.0}
+_BEFORE_IN_FAMILY = {"transformer": {"kernel": 1, "qk_norm": False}}
 
 
 def parse_training_settings(family: str, values: dict[str, Any], preset: str = "") -> FamilySettings:
@@ -66,7 +67,8 @@ def parse_training_settings(family: str, values: dict[str, Any], preset: str = "
 def stored_values(family: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """A family's settings as they were stored, with what they mean by leaving out what did not exist on their day."""
     fields = FAMILIES[family].model_fields
-    return {name: off for name, off in _BEFORE.items() if name in fields} | dict(values)
+    before = {name: off for name, off in _BEFORE.items() if name in fields}
+    return {**before, **_BEFORE_IN_FAMILY.get(family, {}), **values}
 
 
 def parse_stored_settings(family: str, values: Mapping[str, Any]) -> FamilySettings:

@@ -152,7 +152,7 @@ def test_state_keeps_its_shapes_and_rows_are_apart(family: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "reach"), [("conv1d", 3 * 5), ("wavenet", 1 + 2 + 4 + 8 + 16 + 1 + 2), ("transformer", 2 * 99)]
+    ("family", "reach"), [("conv1d", 3 * 5), ("wavenet", 1 + 2 + 4 + 8 + 16 + 1 + 2), ("transformer", 2 * (99 + 3 + 3))]
 )
 def test_an_event_beyond_the_reach_does_nothing(family: str, reach: int) -> None:
     compiled = _compiled(family, sounding=False)  # what sounds is known for ever

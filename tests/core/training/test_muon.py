@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from core.modeling.backend import to_numpy
 from core.modeling.shapes import hidden_matrices, weight_shapes
 from core.training.muon import muon, orthogonalised
-from core.training.settings import FAMILIES, EventSettings
+from core.training.settings import FAMILIES, EventSettings, TransformerSettings
 
 pytestmark = pytest.mark.slow
 
@@ -85,7 +85,9 @@ def test_every_matrix_between_layers_is_found_and_divides_evenly(family: str) ->
     assert isinstance(settings, EventSettings)
     shapes, matrices = weight_shapes(settings), hidden_matrices(settings)
     others = {name for name, shape in shapes.items() if len(shape) > 1} - set(matrices)
-    assert others == {"embedding", "output.kernel", "sounding.kernel", "beside.kernel"}
+    blends = {name for name in others if name.endswith(".blend")}
+    assert len(blends) == (2 * settings.layers if isinstance(settings, TransformerSettings) else 0)
+    assert others - blends == {"embedding", "output.kernel", "sounding.kernel", "beside.kernel"}
     # The parts of a weight are as high as the layer is wide, but for inputs of another width.
     for name, count in matrices.items():
         assert shapes[name][-1] % count == 0
