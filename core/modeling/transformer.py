@@ -28,7 +28,7 @@ Heads = tuple[Tensor, Tensor, Tensor]  # queries, keys, values
 class TransformerNetwork(KeyedNetwork[TransformerSettings]):
     """The family `transformer` behind the `Network` interface.
 
-    Each layer sees the last `context` events, the present one included, in windows as in steps.
+    Each layer's attention sees the last `context` events, the present one included, in windows as in steps.
 
     State: `position`, int32 `[batch]`, of the next event, modulo the positions' cycle; `filled`, int32 `[batch]`, how
     many events the caches hold; `keys` and `values`, for each layer a ring `[batch, heads, context, head]`; with a
@@ -123,8 +123,8 @@ class TransformerNetwork(KeyedNetwork[TransformerSettings]):
     def _heads(self, weights: Tree, layer: int, read: Tensor, turned: tuple[Tensor, Tensor]) -> Heads:
         """Queries and keys, turned, and values of one layer from one product, `[batch, heads, time, head]` each.
 
-        Of one length each, queries and keys agree by their direction alone (Henry et al. 2020; as here, with a scale
-        for each of their numbers, Dehghani et al. 2023), so that no score grows with the weights.
+        Of one length each, queries and keys agree by their direction (Henry et al. 2020; as here, with a learned scale
+        for each of their numbers, Dehghani et al. 2023), so that scores do not grow with the kernel's weights.
         """
         batch, time, units = read.shape
         heads = self.settings.heads

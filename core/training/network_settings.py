@@ -143,7 +143,7 @@ class TransformerSettings(EventSettings):
     layers: int = setting(3, "Layers", "Attention layers on top of each other.", ge=1, le=64)
     heads: int = setting(4, "Heads", "Attentions side by side in each layer.", ge=1, le=64)
     context: int = setting(
-        256, "Context", "Events that each layer looks back on, the latest included.", unit="events", ge=8, le=8192
+        256, "Context", "Events that each layer's attention sees, the latest included.", unit="events", ge=8, le=8192
     )
     kernel: int = setting(
         4,

@@ -17,6 +17,12 @@ function ask(form, address, show) {
   }, 250);
 }
 
+/** Put a setting's value, as its field would show it, into whatever kind of field it has. */
+function fill(field, value) {
+  if (field.type === "checkbox") field.checked = String(value) === "true";
+  else field.value = value;
+}
+
 function trainingForm(form) {
   const words = form.querySelector("[data-estimate]");
   const more = form.querySelector("[data-estimate-more]");
@@ -32,7 +38,7 @@ function trainingForm(form) {
   form.querySelectorAll("[data-preset]").forEach((button) => button.addEventListener("click", () => {
     const values = JSON.parse(button.dataset.values);
     for (const field of form.querySelectorAll("[data-default]")) {
-      if (field.name !== "seed" && field.name !== "name") field.value = values[field.name] ?? field.dataset.default;
+      if (field.name !== "seed" && field.name !== "name") fill(field, values[field.name] ?? field.dataset.default);
     }
     form.elements.preset.value = button.dataset.preset;
     mark(button.dataset.preset);
