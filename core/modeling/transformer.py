@@ -64,8 +64,8 @@ class TransformerNetwork(KeyedNetwork[TransformerSettings]):
         turned = self._turned(events.shape[0], time, state)
         keys, values, latest = [], [], []
         for layer in range(settings.layers):
-            before = self._before(state, layer)
-            read, to_attend = self._read(weights, f"attention_{layer}", flow, before[0])
+            past = self._past(state, layer)
+            read, attention_past = self._read(weights, f"attention_{layer}", flow, past[0])
             queries, new_keys, new_values = self._heads(weights, layer, read, turned)
             if state is None:
                 merged = attend_window(queries, new_keys, new_values, settings.context)
@@ -81,9 +81,9 @@ class TransformerNetwork(KeyedNetwork[TransformerSettings]):
                 values.append(as_cache(ops.cast(all_values[:, :, time:], "float32"), position))
             added = ops.matmul(self._side_by_side(merged), weights[f"attention_{layer}.merge"])
             flow = flow + dropped(added, masks, 2 * layer + 1, settings.dropout)
-            read, to_compute = self._read(weights, f"forward_{layer}", flow, before[1])
+            read, forward_past = self._read(weights, f"forward_{layer}", flow, past[1])
             flow = flow + dropped(self._forward(weights, layer, read), masks, 2 * layer + 2, settings.dropout)
-            latest.append((to_attend, to_compute))
+            latest.append((attention_past, forward_past))
         after = None if state is None else self._after(state, keys, values, latest, time)
         return output_logits(weights, flow), after
 
@@ -97,28 +97,28 @@ class TransformerNetwork(KeyedNetwork[TransformerSettings]):
         seen = (ops.arange(settings.context, dtype="int32") < filled[:, None])[:, None, None, :]
         keys, values, latest = [], [], []
         for layer in range(settings.layers):
-            before = self._before(state, layer)
-            read, to_attend = self._read(prepared, f"attention_{layer}", flow, before[0])
+            past = self._past(state, layer)
+            read, attention_past = self._read(prepared, f"attention_{layer}", flow, past[0])
             queries, new_key, new_value = self._heads(prepared, layer, read, turned)
             keys.append(remember(state["keys"][layer], state["position"], new_key[:, :, 0]))
             values.append(remember(state["values"][layer], state["position"], new_value[:, :, 0]))
             merged = attend(queries, keys[-1], values[-1], seen)
             flow = flow + ops.matmul(self._side_by_side(merged), prepared[f"attention_{layer}.merge"])
-            read, to_compute = self._read(prepared, f"forward_{layer}", flow, before[1])
+            read, forward_past = self._read(prepared, f"forward_{layer}", flow, past[1])
             flow = flow + self._forward(prepared, layer, read)
-            latest.append((to_attend, to_compute))
+            latest.append((attention_past, forward_past))
         return output_logits(prepared, flow[:, 0]), self._after(state, keys, values, latest, 1)
 
-    def _before(self, state: Tree | None, layer: int) -> tuple[Tensor | None, Tensor | None]:
+    def _past(self, state: Tree | None, layer: int) -> tuple[Tensor | None, Tensor | None]:
         """What the two parts of a layer read of the events before these, where they remember any."""
         return (None, None) if state is None or self.settings.kernel == 1 else state["latest"][layer]
 
-    def _read(self, weights: Tree, part: str, flow: Tensor, before: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def _read(self, weights: Tree, part: str, flow: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """What a part of a layer reads, normalised and blended over the short kernel; and what it has to remember."""
         normed = rms_norm(flow, weights[f"{part}.scale"])
         if self.settings.kernel == 1:
             return normed, None
-        return short_convolution(normed, weights[f"{part}.blend"], before)
+        return short_convolution(normed, weights[f"{part}.blend"], past)
 
     def _heads(self, weights: Tree, layer: int, read: Tensor, turned: tuple[Tensor, Tensor]) -> Heads:
         """Queries and keys, turned, and values of one layer from one product, `[batch, heads, time, head]` each.

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from core.datasets.corpus import Corpus
 from core.errors import ConflictError, SupersededError, TrainingError
 from core.modeling.checkpoints import Checkpoint
-from core.models.jobs import JobState, Queue
+from core.models.jobs import JobLog, JobState, Queue
 from core.models.trainings import Model, Training, TrainingPoint
 from core.queue import control
 from core.services.jobs import retry_job
@@ -96,7 +96,11 @@ def test_a_training_with_a_time_limit_does_the_steps_that_fit(sqlite_workplace: 
     assert sqlite_workplace.finish(context).state is JobState.SUCCEEDED
     (model,), row = models_of(sqlite_workplace), row_of(sqlite_workplace, number)
     assert 1 <= row.steps < 100_000
-    # On a machine that has become slower since it planned, the limit ends it before the plan does.
+    # On a machine that has become slower since it planned, the limit ends it before the plan does, and its log says so.
+    with sqlite_workplace.database.reading() as session:
+        messages = session.scalars(select(JobLog.message).where(JobLog.job_id == context.job_id)).all()
+    cut = [message for message in messages if "is the last that fits into the time limit" in message]
+    assert (row.step == row.steps) != bool(cut)
     assert 1 <= row.step <= row.steps
     assert row.stop_reason == f"done: {row.step:,} of 4,000,000 steps fitted into the time limit"
     assert (row.settings["steps"], row.settings["minutes"]) == (4_000_000, 0.3)
