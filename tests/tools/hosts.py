@@ -23,10 +23,11 @@ _PATIENCE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One host: its namespace, its address, and the name of its end of the cable."""
+    """One host: its namespace, its address, and its cable's other end, in the switch's namespace."""
 
     namespace: str
     address: str
+    switch: str
     cable: str
 
     def command(self, *words: str) -> list[str]:
@@ -35,16 +36,19 @@ class Host:
 
     def unplug(self) -> None:
         """Nothing comes or goes any more; both sides hear nothing about it."""
-        _ip("link", "set", self.cable, "down")
+        _ip("-n", self.switch, "link", "set", self.cable, "down")
 
     def plug_in(self) -> None:
         """The network is there again."""
-        _ip("link", "set", self.cable, "up")
+        _ip("-n", self.switch, "link", "set", self.cable, "up")
 
 
 @contextlib.contextmanager
 def hosts(count: int) -> Iterator[list[Host]]:
     """Hosts that reach each other and nothing else.
+
+    The switch between them is a namespace too: a new link on this machine itself would let every browser on it break
+    off what it loads (ERR_NETWORK_CHANGED), that of a test beside this one included.
 
     Raises:
         PermissionError: this machine allows no network namespaces.
@@ -52,25 +56,28 @@ def hosts(count: int) -> Iterator[list[Host]]:
     tag = secrets.token_hex(2)
     # Of the addresses that are set apart for tests of networks.
     net = f"198.18.{int(tag[:2], 16)}"
-    bridge = f"cb{tag}"
-    made = [Host(f"cadenza-{tag}-{number}", f"{net}.{number}", f"cv{tag}{number}") for number in range(1, count + 1)]
+    switch = f"cadenza-{tag}-switch"
+    made = [
+        Host(f"cadenza-{tag}-{number}", f"{net}.{number}", switch, f"cable{number}") for number in range(1, count + 1)
+    ]
     try:
-        _ip("link", "add", bridge, "type", "bridge")
-        _ip("link", "set", bridge, "up")
+        _ip("netns", "add", switch)
+        _ip("-n", switch, "link", "add", "bridge", "type", "bridge")
+        _ip("-n", switch, "link", "set", "bridge", "up")
         for host in made:
             _ip("netns", "add", host.namespace)
-            _ip("link", "add", host.cable, "type", "veth", "peer", "name", "eth0", "netns", host.namespace)
-            _ip("link", "set", host.cable, "master", bridge, "up")
+            ends = ["link", "add", host.cable, "type", "veth", "peer", "name", "eth0", "netns", host.namespace]
+            _ip("-n", switch, *ends)
+            _ip("-n", switch, "link", "set", host.cable, "master", "bridge", "up")
             inside = ["-n", host.namespace]
             _ip(*inside, "address", "add", f"{host.address}/24", "dev", "eth0")
             _ip(*inside, "link", "set", "eth0", "up")
             _ip(*inside, "link", "set", "lo", "up")
         yield made
     finally:
-        for host in made:
-            subprocess.run(["ip", "netns", "del", host.namespace], capture_output=True, check=False)
-            subprocess.run(["ip", "link", "del", host.cable], capture_output=True, check=False)
-        subprocess.run(["ip", "link", "del", bridge], capture_output=True, check=False)
+        # With a namespace go its links, and with a cable's one end the other.
+        for namespace in [*(host.namespace for host in made), switch]:
+            subprocess.run(["ip", "netns", "del", namespace], capture_output=True, check=False)
 
 
 @contextlib.contextmanager

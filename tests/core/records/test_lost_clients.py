@@ -31,6 +31,14 @@ def network() -> Iterator[list[Host]]:
         yield made
 
 
+def test_hosts_leave_the_network_of_this_machine_alone() -> None:
+    links = [sys.executable, "-c", "import socket; print(socket.if_nameindex())"]
+    before = subprocess.run(links, check=True, capture_output=True).stdout
+    with hosts_or_skip(2) as made:
+        assert subprocess.run(links, check=True, capture_output=True).stdout == before
+        assert b"eth0" in subprocess.run(made[0].command(*links), check=True, capture_output=True).stdout
+
+
 @pytest.mark.slow
 def test_a_host_cut_off_in_its_transaction_gives_its_locks_back(network: list[Host]) -> None:
     main, far = network
