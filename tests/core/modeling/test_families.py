@@ -115,7 +115,7 @@ def test_windows_and_steps_give_the_same_logits(family: str) -> None:
             assert np.abs(to_numpy(ours) - to_numpy(theirs)).max() < 1e-4
 
 
-@pytest.mark.parametrize("name", ["lstm", "wavenet", "the model that comes along"])
+@pytest.mark.parametrize("name", [*_SMALL, "the model that comes along"])
 def test_so_they_do_in_the_sizes_that_people_train(name: str) -> None:
     if name in _SMALL:
         settings = parse_training_settings(name, {}, "Starter")

@@ -1,4 +1,4 @@
-"""Compose three takes with each stored model of a folder and print the digests of their logits as JSON."""
+"""Compose with each stored model of a folder, `FOLDER SEED...`, and print the digests of the takes' logits as JSON."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from core.sampling.composer import Composer
 from core.sampling.settings import TakeSettings
 
 
-def main(folder: Path) -> None:
-    """Print one JSON object: model name to digests in the order of the seeds."""
+def main(folder: Path, seeds: list[int]) -> None:
+    """Print one JSON object: model name to digests in the order of the given seeds."""
     generator = np.random.default_rng(8)
     primer = Notes.of(
         np.cumsum(generator.choice([0.0, 0.25, 0.5], 30)),
@@ -25,18 +25,18 @@ def main(folder: Path) -> None:
         generator.choice([40, 90], 30),
     )
     result = {}
-    for name in ("events", "tutorial"):
-        digests = {}
+    for name in sorted(path.name for path in folder.iterdir()):
+        digests: dict[int, str] = {}
         composer = Composer(Checkpoint.from_bytes((folder / name).read_bytes()))
         composer.compose(
-            [(2, 1.0), (0, 1.0), (1, 1.0)],
+            [(seed, 1.0) for seed in seeds],
             TakeSettings(length=12),
             primer,
             lambda *_: None,
             lambda: False,
-            on_logits=lambda index, values, to=digests: to.update({(2, 0, 1)[index]: _digest(values)}),
+            on_logits=lambda index, values, to=digests: to.update({index: _digest(values)}),
         )
-        result[name] = [digests[seed] for seed in range(3)]
+        result[name] = [digests[index] for index in range(len(seeds))]
     print(json.dumps(result))
 
 
@@ -45,4 +45,4 @@ def _digest(values: np.ndarray) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), [int(seed) for seed in sys.argv[2:]])

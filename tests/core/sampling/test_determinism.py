@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,20 @@ def test_a_sweep_shares_blocks_without_changing_a_take(
     assert alone[sweep[7]] == together[sweep[7]]
 
 
+def composed_elsewhere(
+    folder: Path, models: dict[str, Checkpoint], seeds: list[int], **environment: str
+) -> dict[str, list[str]]:
+    """Digests of the logits that a process of its own finds, for each model in the order of the seeds."""
+    for name, checkpoint in models.items():
+        (folder / name).write_bytes(checkpoint.to_bytes())
+    program = Path(__file__).with_name("compose_in_process.py")
+    command = [sys.executable, str(program), str(folder), *map(str, seeds)]
+    own = {**os.environ, **environment}
+    done = subprocess.run(command, check=True, timeout=300, capture_output=True, text=True, env=own)
+    found: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
 def test_another_process_composes_the_same(
     events_checkpoint: Checkpoint,
     tutorial_checkpoint: Checkpoint,
@@ -81,14 +96,19 @@ def test_another_process_composes_the_same(
     primer: Notes,
     tmp_path: Path,
 ) -> None:
-    requests = [(seed, 1.0) for seed in range(3)]
-    for name, checkpoint in (("events", events_checkpoint), ("tutorial", tutorial_checkpoint)):
-        (tmp_path / name).write_bytes(checkpoint.to_bytes())
-    program = Path(__file__).with_name("compose_in_process.py")
-    printed = subprocess.run(
-        [sys.executable, str(program), str(tmp_path)], check=True, timeout=300, capture_output=True, text=True
-    ).stdout
-    theirs = json.loads(printed.splitlines()[-1])
+    models = {"events": events_checkpoint, "tutorial": tutorial_checkpoint}
+    theirs = composed_elsewhere(tmp_path, models, [2, 0, 1])
     for name, composer in (("events", events_composer), ("tutorial", tutorial_composer)):
-        _, traces = composed(composer, requests, _SETTINGS, primer, logits=True)
-        assert theirs[name] == [traces[key] for key in requests]
+        _, traces = composed(composer, [(seed, 1.0) for seed in range(3)], _SETTINGS, primer, logits=True)
+        assert theirs[name] == [traces[seed, 1.0] for seed in (2, 0, 1)]
+
+
+def test_under_jax_another_process_and_other_company_change_nothing(
+    events_checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    jax = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    models = {"events": events_checkpoint}
+    few = composed_elsewhere(tmp_path, models, [2, 0, 1], **jax)["events"]
+    many = composed_elsewhere(tmp_path, models, list(range(70)), **jax)["events"]
+    assert len(set(many)) == 70
+    assert few == [many[seed] for seed in (2, 0, 1)]
