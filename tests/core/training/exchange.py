@@ -61,8 +61,9 @@ def trained(family: str, corpus: Corpus, steps: int = 4) -> Checkpoint:
 
 
 def events_of(corpus: Corpus) -> NDArray[np.int32]:
-    """The begin of a held-out piece, `[1, 60]`."""
-    return encode(next(iter(corpus.pieces("validation"))))[None, :60].astype(np.int32)
+    """Held-out pieces one after the other, `[1, 600]`."""
+    events = np.concatenate([encode(piece) for piece in corpus.pieces("validation")])
+    return np.resize(events, (1, 600)).astype(np.int32)
 
 
 def logits_of(events: NDArray[np.int32], *models: Checkpoint) -> list[NDArray[np.float32]]:
