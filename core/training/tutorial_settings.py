@@ -15,7 +15,7 @@ class TutorialSettings(FamilySettings):
     encoding = "tutorial"
     summary = (
         "The network of the article: 25 notes of (pitch, step, duration) in, one LSTM of 128 units, "
-        "three heads. Quick to train and a good first thing to listen to."
+        "three heads. Quick to train, and there to hear what the other families add to it."
     )
     presets: ClassVar[dict[str, dict[str, Any]]] = {"Article": {}, "Quick": {"epochs": 5}}
 
