@@ -212,8 +212,8 @@ def trained_on(session: Session, model_id: int) -> Dataset | None:
 
 def can_be_measured_on() -> ColumnElement[bool]:
     """The condition of datasets that are ready and have held-out pieces."""
-    splits = Dataset.statistics["splits"]
-    return and_(Dataset.ready, or_(*(splits[name]["pieces"].as_integer() > 0 for name in ("validation", "test"))))
+    pieces = (Dataset.statistics["splits", name, "pieces"].as_integer() for name in ("validation", "test"))
+    return and_(Dataset.ready, or_(*(count > 0 for count in pieces)))
 
 
 def _whole() -> Select[Evaluation]:
