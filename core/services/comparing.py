@@ -17,7 +17,7 @@ from core.services.comparability import chose_checkpoint, differences
 
 MOST_COMPARED = 8
 _LARGEST_NUMBER = 2**31 - 1
-_SPLITS = ("validation", "test")
+SPLITS = ("validation", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ def compare_models(
     Raises:
         InputError: no model, too many, or one that does not exist; no such dataset; another split.
     """
-    if split not in {"", *_SPLITS}:
-        raise InputError.of("split", f"split: {split[:40]!r} is refused; allowed are {' and '.join(_SPLITS)}.")
+    if split not in {"", *SPLITS}:
+        raise InputError.of("split", f"split: {split[:40]!r} is refused; allowed are {' and '.join(SPLITS)}.")
     ids = list(dict.fromkeys(model_ids))
     if not 1 <= len(ids) <= MOST_COMPARED:
         raise InputError.of("ids", f"ids: {len(ids)} models are refused; name 1 to {MOST_COMPARED}.")
@@ -115,7 +115,7 @@ def _choose(
     dataset = session.get(Dataset, dataset_id) if dataset_id <= _LARGEST_NUMBER else None
     if dataset is None:
         raise InputError.of("dataset_id", f"dataset_id: there is no dataset {dataset_id}; the list shows the numbers.")
-    return dataset.id, dataset.name, split or _SPLITS[0]
+    return dataset.id, dataset.name, split or SPLITS[0]
 
 
 def _trainings(session: Session, model_ids: Sequence[int]) -> dict[int, Training]:

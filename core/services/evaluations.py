@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from core.artifacts import ArtifactStore
@@ -210,10 +210,10 @@ def trained_on(session: Session, model_id: int) -> Dataset | None:
     return session.scalar(same_music)
 
 
-def datasets_to_measure_on(session: Session) -> Sequence[Dataset]:
-    """Datasets that are ready and have held-out pieces, the newest first."""
-    ready = session.scalars(select(Dataset).where(Dataset.ready).order_by(Dataset.id.desc()).limit(200))
-    return [dataset for dataset in ready if _pieces_of(dataset, "validation") or _pieces_of(dataset, "test")]
+def can_be_measured_on() -> ColumnElement[bool]:
+    """The condition of datasets that are ready and have held-out pieces."""
+    pieces = (Dataset.statistics["splits", name, "pieces"].as_integer() for name in ("validation", "test"))
+    return and_(Dataset.ready, or_(*(count > 0 for count in pieces)))
 
 
 def _whole() -> Select[Evaluation]:

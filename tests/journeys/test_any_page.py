@@ -50,6 +50,7 @@ def addresses(api: Api, dataset: dict[str, Any], model: dict[str, Any], generati
         "/evaluations",
         "/models/compare",
         f"/models/compare?ids={model['id']}",
+        f"/models/compare?choose=1&ids={model['id']}",
         "/account",
         "/account/notifications",
         "/people",

@@ -39,7 +39,15 @@ _FLAGS = [
 ]
 _SKIPPED = re.compile(r"\.(mid|zip|csv|wav|mp3|json|svg|cadenza)$|/(download|logout|live|provider)|/api/(?!v1/docs)")
 # What makes another page of the same path: a form of another family, a list for one person, a choice of models.
-_TELLING = {"family": True, "source": True, "owner": False, "ids": False, "model_id": False, "generation_id": False}
+_TELLING = {
+    "family": True,
+    "source": True,
+    "owner": False,
+    "ids": False,
+    "choose": False,
+    "model_id": False,
+    "generation_id": False,
+}
 _LISTS = {
     "dataset": "/datasets",
     "training": "/trainings",

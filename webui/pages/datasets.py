@@ -19,6 +19,7 @@ from webui.context import current_services
 from webui.forms import field_errors, form_fields, form_values
 from webui.identity import current_actor
 from webui.pages.answers import done, number_arg, page, wanted_part
+from webui.pages.offers import offer
 from webui.receiving import save_files
 from webui.submission import send_tickets_for
 
@@ -124,15 +125,21 @@ def delete(dataset_id: int) -> ResponseReturnValue:
 def _form(values: dict[str, str], error: CadenzaError | None) -> Response:
     services = current_services()
     with services.database.reading() as session:
-        statement = select(Generation).where(Generation.takes_done > 0).order_by(Generation.id.desc())
-        generations = list(session.scalars(statement.limit(_GENERATIONS_OFFERED)))
+        generations = offer(
+            session,
+            Generation,
+            Generation.takes_done > 0,
+            asked=values.get("generation_id", request.form.get("generation_id")),
+            most=_GENERATIONS_OFFERED,
+            noun="generation with takes",
+        )
         starter = session.scalar(select(Dataset.id).where(Dataset.ready).limit(1)) is None
     return page(
         "datasets/new.html",
         status=200 if error is None else 422 if isinstance(error, InputError) else 409,
         fields={field.name: field for field in form_fields(ImportSettings)},
         values={"source": "starter" if starter else "upload", **values},
-        errors=field_errors(error),
+        errors={**({"generation_id": generations.gone} if generations.gone else {}), **field_errors(error)},
         generations=generations,
         limit_bytes=services.settings.upload_limit_bytes,
     )

@@ -1,4 +1,4 @@
-"""Evaluations: asking for one, the page of one with its charts, and models side by side."""
+"""Evaluations: asking for one, and the page of one with its charts; models side by side are a file of its own."""
 
 from __future__ import annotations
 
@@ -16,22 +16,16 @@ from core.evaluation.settings import EvaluationSettings
 from core.queue.waiting import why_waiting
 from core.services import evaluations as service
 from core.services.comparability import chose_checkpoint
-from core.services.comparing import MOST_COMPARED, Comparison, compare_models
-from core.services.loss_curves import curve_difference, loss_curves
-from core.services.models import find_models
-from webui.api.schemas.evaluations import headline, numbers_of
 from webui.context import current_services
 from webui.forms import form_values
 from webui.identity import current_actor
 from webui.pages.answers import done, number_arg, page
-from webui.pages.curve_axis import chosen_axis
-from webui.pages.measure_charts import curve_name, density_chart, loss_chart, originality_chart
+from webui.pages.measure_charts import density_chart, originality_chart
 from webui.submission import send_tickets_for
 
 bp = Blueprint("evaluations", __name__)
 
 DENSITIES = [name for name, feature in FEATURES.items() if not feature.vector]
-_OFFERED = 100
 
 
 @bp.get("/evaluations")
@@ -93,45 +87,7 @@ def chart(evaluation_id: int, name: str) -> Response:
         results = service.get_evaluation(session, evaluation_id).results
     if name == "originality":
         return jsonify(originality_chart({"takes": results}))
-    return jsonify(density_chart(_feature(name), {"takes": results}))
-
-
-@bp.get("/models/compare")
-def compare() -> Response:
-    """Models side by side."""
-    ids = _ids()
-    with current_services().database.reading() as session:
-        if not ids:
-            return page(
-                "models/compare.html", comparison=None, models=find_models(session, per_page=_OFFERED), **words()
-            )
-        comparison = _comparison(session, ids)
-        curves = loss_curves(session, comparison.rows)
-        return page(
-            "models/compare.html",
-            comparison=comparison,
-            models=find_models(session, per_page=_OFFERED),
-            heads=[headline(row.evaluation.results if row.evaluation else {}) for row in comparison.rows],
-            query={"ids": ",".join(str(row.model.id) for row in comparison.rows), **_place(comparison)},
-            has_curves=bool(curves),
-            curve_difference=curve_difference(curves),
-            most=MOST_COMPARED,
-            **words(),
-        )
-
-
-@bp.get("/models/compare/<name>.json")
-def compare_chart(name: str) -> Response:
-    """One chart with a curve for each model."""
-    with current_services().database.reading() as session:
-        comparison = _comparison(session, _ids())
-        if name == "loss":
-            names = {row.model.id: row.model.name for row in comparison.rows}
-            return jsonify(loss_chart(loss_curves(session, comparison.rows), names, chosen_axis()))
-    results = {
-        curve_name(row.model.name, row.model.id): row.evaluation.results for row in comparison.rows if row.evaluation
-    }
-    return jsonify(originality_chart(results) if name == "originality" else density_chart(_feature(name), results))
+    return jsonify(density_chart(feature_of(name), {"takes": results}))
 
 
 def words() -> dict[str, Any]:
@@ -148,29 +104,12 @@ def words() -> dict[str, Any]:
     }
 
 
-def _comparison(session: Any, ids: list[int]) -> Comparison:
-    dataset_id = number_arg("dataset_id", 0)
-    return compare_models(session, ids, dataset_id or None, request.args.get("split", ""))
+def feature_of(name: str) -> str:
+    """The measure that a chart is of.
 
-
-def _place(comparison: Comparison) -> dict[str, Any]:
-    if comparison.dataset is None:
-        return {}
-    return {"dataset_id": comparison.dataset[0], "split": comparison.dataset[2]}
-
-
-def _ids() -> list[int]:
-    """`ids=1,2` and `ids=1&ids=2` alike, as forms and people write them."""
-    text = ",".join(part for part in request.args.getlist("ids") if part.strip())
-    if not text:
-        return []
-    try:
-        return numbers_of(text)
-    except ValueError as error:
-        raise InputError.of("ids", str(error)) from None
-
-
-def _feature(name: str) -> str:
+    Raises:
+        InputError: there is none of this name.
+    """
     if name not in DENSITIES:
         raise InputError.of("chart", f"chart: {name[:40]!r} is unknown; allowed are {', '.join(DENSITIES)}.")
     return name

@@ -17,8 +17,8 @@ from webui.identity import current_actor
 from webui.pages import (
     account,
     audit,
+    comparing,
     datasets,
-    evaluations,
     generation_form,
     instruments,
     jobs,
@@ -45,7 +45,7 @@ _PAGES = (
     datasets,
     pieces,
     models,
-    evaluations,
+    comparing,  # and evaluations: they share a blueprint
     trainings,
     generation_form,  # and generations: they share a blueprint
     takes,

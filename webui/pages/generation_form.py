@@ -6,21 +6,22 @@ from typing import Any
 
 from flask import Response, jsonify, request
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from core.errors import CadenzaError, InputError
+from core.models.datasets import Piece
 from core.models.jobs import Job
 from core.models.trainings import Model
 from core.music.names import PROGRAM_NAMES
 from core.sampling.settings import MOST_TAKES, GenerationSettings
 from core.services import generations as service
-from core.services.datasets import get_piece
-from core.services.models import find_models
 from core.services.primers import PrimerChoice, primer_choice_of
 from webui.context import current_services
 from webui.forms import field_errors, form_fields, form_values, text_values
 from webui.identity import current_actor
 from webui.pages.answers import number_arg, page
 from webui.pages.generations import bp, queued
+from webui.pages.offers import offer
 from webui.pages.placing import cancel_replaced
 from webui.receiving import save_files
 from webui.submission import checked_placement
@@ -33,7 +34,8 @@ _MODELS_OFFERED = 200
 def new() -> Response:
     """The form of a generation."""
     if "like" in request.args:
-        return _form(_values_of(number_arg("like")), None)
+        values, gone = _values_of(number_arg("like", 0))
+        return _form(values, None, gone)
     values = {name: request.args[name] for name in ("model_id", "piece_id", "seeds") if name in request.args}
     if "piece_id" in values:
         values["primer_kind"] = "piece"
@@ -87,12 +89,16 @@ def plan() -> Response:
     return jsonify({"words": f"This makes {plural(takes, 'take')}.", "takes": takes, "needs_primer": needs})
 
 
-def _form(values: dict[str, str], error: CadenzaError | None) -> Response:
-    piece = None
+def _form(values: dict[str, str], error: CadenzaError | None, gone: str = "") -> Response:
     with current_services().database.reading() as session:
-        models = find_models(session, per_page=_MODELS_OFFERED).items
-        if values.get("piece_id", "0").isdigit() and int(values.get("piece_id", "0")):
-            piece = get_piece(session, int(values["piece_id"]))
+        asked = values.get("model_id")
+        models = offer(session, Model, asked=asked, most=_MODELS_OFFERED, noun="model", gone=gone)
+        piece = _piece(session, values.get("piece_id", ""))
+    missing = {"model_id": models.gone} if models.gone else {}
+    if piece is None and values.get("piece_id"):
+        if values.get("primer_kind") == "piece":
+            missing["piece_id"] = f"There is no piece {values['piece_id'][:40]} (any more); search for another."
+        values = {**values, "piece_id": ""}
     fields = {field.name: field for field in form_fields(GenerationSettings, {"primer"})}
     return page(
         "generations/new.html",
@@ -102,27 +108,33 @@ def _form(values: dict[str, str], error: CadenzaError | None) -> Response:
         advanced=[field.name for field in fields.values() if field.advanced],
         primer_notes=next(field for field in form_fields(PrimerChoice) if field.name == "notes"),
         values=values,
-        errors=field_errors(error),
+        errors={**missing, **field_errors(error)},
         piece=piece,
         programs=PROGRAM_NAMES,
         limit_bytes=current_services().settings.upload_limit_bytes,
     )
 
 
-def _values_of(generation_id: int) -> dict[str, str]:
-    """The form's fields as they were for a generation, to be changed and sent again."""
+def _piece(session: Session, number: str) -> Piece | None:
+    fits = number.isascii() and number.isdigit() and len(number) < 10
+    return session.get(Piece, int(number)) if fits else None
+
+
+def _values_of(generation_id: int) -> tuple[dict[str, str], str]:
+    """The fields as they were for a generation, to be changed and sent again; and what to say if its model is gone."""
     with current_services().database.reading() as session:
         generation = service.get_generation(session, generation_id)
         values = text_values({name: generation.settings[name] for name in _field_names() & generation.settings.keys()})
         choice = primer_choice_of(dict(generation.settings))
         job = generation.job
         values |= {"name": generation.name, "model_id": str(generation.model_id or "")}
+        gone = f"The model {generation.model_name!r} was deleted; choose another, whose takes will differ."
     if choice is not None:
         values |= text_values(choice.model_dump(exclude={"kind"}))
         values["primer_kind"] = choice.kind
     if job is not None and not job.state.is_final:
         values["instead_of"] = str(job.id)
-    return values
+    return values, gone
 
 
 def _primer() -> PrimerChoice:

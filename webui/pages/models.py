@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import InputError
 from core.evaluation.settings import EvaluationSettings
+from core.models.datasets import Dataset
 from core.models.trainings import Training
 from core.ready.shipped import card_of
 from core.services import evaluations
@@ -29,11 +30,13 @@ from webui.pages.evaluations import words
 from webui.pages.files import send_stored
 from webui.pages.generations import queued
 from webui.pages.model_cards import card_as_html
+from webui.pages.offers import offer
 
 bp = Blueprint("models", __name__, url_prefix="/models")
 
 _RUNNING_SHOWN = 50
 _EVALUATIONS_SHOWN = 8
+_DATASETS_OFFERED = 200
 
 
 @bp.get("")
@@ -129,6 +132,7 @@ def _measured(session: Session, model_id: int) -> dict[str, Any]:
     """The newest finished evaluation, those under way, and what the form of another one needs."""
     found = evaluations.find_evaluations(session, model_id=model_id, per_page=_EVALUATIONS_SHOWN)
     own = evaluations.trained_on(session, model_id)
+    lacks = "is not here" if own is None else "has no held-out pieces"
     latest = evaluations.latest_evaluations(session, [model_id]).get(model_id)
     return {
         **words(),
@@ -137,7 +141,15 @@ def _measured(session: Session, model_id: int) -> dict[str, Any]:
         "latest_chose": latest is not None and chose_checkpoint(session, latest),
         "running": [each for each in found.items if each.job is not None and not each.job.state.is_final],
         "evaluation_fields": form_fields(EvaluationSettings),
-        "datasets": evaluations.datasets_to_measure_on(session),
+        "datasets": offer(
+            session,
+            Dataset,
+            evaluations.can_be_measured_on(),
+            asked=str(own.id) if own is not None else "",
+            most=_DATASETS_OFFERED,
+            noun="dataset with held-out pieces",
+            gone=f"The dataset that it was trained on {lacks}; choose what to measure it on.",
+        ),
         "own_dataset_id": own.id if own is not None else None,
     }
 

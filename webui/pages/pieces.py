@@ -78,19 +78,19 @@ def midi(piece_id: int) -> Response:
 
 @bp.get("/search.json")
 def search() -> Response:
-    """A few pieces of all datasets whose title or composer has the words."""
+    """A few pieces of all datasets whose title or composer has the words, and whether there are more."""
     words = request.args.get("search", "").strip()[:200]
     statement = select(Piece).join(Dataset).where(Dataset.ready)
     if words:
         columns = (Piece.title, Piece.composer)
         statement = statement.where(or_(*(column.icontains(words, autoescape=True) for column in columns)))
     with current_services().database.reading() as session:
-        pieces = session.scalars(statement.order_by(Piece.id).limit(_FOUND_SHOWN)).all()
+        found = session.scalars(statement.order_by(Piece.id).limit(_FOUND_SHOWN + 1)).all()
     shown = [
         {"id": piece.id, "title": piece.title, "composer": piece.composer, "notes": piece.notes_count}
-        for piece in pieces
+        for piece in found[:_FOUND_SHOWN]
     ]
-    return jsonify({"pieces": shown})
+    return jsonify({"pieces": shown, "more": len(found) > _FOUND_SHOWN})
 
 
 def notes_answer(notes: Notes) -> dict[str, object]:

@@ -13,7 +13,7 @@ from core.models.datasets import Dataset
 from core.models.trainings import TrainingPoint
 from core.queue.waiting import why_waiting
 from core.services import trainings as service
-from core.services.datasets import get_dataset, list_datasets
+from core.services.datasets import get_dataset
 from core.services.estimates import Estimate, estimate_training
 from core.services.keeping import keep_model
 from core.services.window_fit import check_window, window_advice
@@ -24,6 +24,7 @@ from webui.identity import current_actor
 from webui.pages.answers import done, number_arg, page
 from webui.pages.curve_axis import chosen_axis, is_timed, places
 from webui.pages.models import setting_labels
+from webui.pages.offers import offer
 from webui.pages.placing import cancel_replaced
 from webui.submission import checked_placement, send_tickets_for
 from webui.words import duration, plural
@@ -63,9 +64,9 @@ def new() -> Response:
     preset = request.args.get("preset", next(iter(chosen.presets)))
     values = text_values(chosen.presets.get(preset, {}))
     if "like" in request.args:
-        return _form_like(number_arg("like"))
+        return _form_like(number_arg("like", 0))
     if "dataset_id" in request.args:
-        values["dataset_id"] = str(number_arg("dataset_id"))
+        values["dataset_id"] = request.args["dataset_id"]
     return _form(chosen, preset, values, None)
 
 
@@ -109,7 +110,8 @@ def _form_like(training_id: int) -> Response:
         values |= {"name": training.name, "dataset_id": str(training.dataset_id or "")}
         if training.job is not None and not training.job.state.is_final:
             values["instead_of"] = str(training.job.id)
-    return _form(FAMILIES[training.family], "", values, None)
+    gone = "The dataset of this training was deleted; import it again, or choose another."
+    return _form(FAMILIES[training.family], "", values, None, "" if training.dataset_id else gone)
 
 
 @bp.get("/estimate.json")
@@ -185,9 +187,12 @@ def _series(points: Sequence[TrainingPoint], curves: dict[str, str], by: str) ->
     return series
 
 
-def _form(cls: type[FamilySettings], preset: str, values: dict[str, str], error: CadenzaError | None) -> Response:
+def _form(
+    cls: type[FamilySettings], preset: str, values: dict[str, str], error: CadenzaError | None, gone: str = ""
+) -> Response:
     with current_services().database.reading() as session:
-        datasets = [each for each in list_datasets(session, per_page=_DATASETS_OFFERED).items if each.ready]
+        asked, noun = values.get("dataset_id"), "imported dataset"
+        datasets = offer(session, Dataset, Dataset.ready, asked=asked, most=_DATASETS_OFFERED, noun=noun, gone=gone)
     return page(
         "trainings/new.html",
         status=200 if error is None else 422 if isinstance(error, InputError) else 409,
@@ -197,7 +202,7 @@ def _form(cls: type[FamilySettings], preset: str, values: dict[str, str], error:
         preset=preset,
         presets={name: text_values(chosen) for name, chosen in cls.presets.items()},
         values=values,
-        errors=field_errors(error),
+        errors={**({"dataset_id": datasets.gone} if datasets.gone else {}), **field_errors(error)},
         datasets=datasets,
     )
 

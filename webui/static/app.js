@@ -21,6 +21,7 @@ const modules = {
   "[data-queue]": "./queue.js",
   "[data-audio]": "./audio.js",
   "[data-branch]": "./branch.js",
+  "[data-choice]": "./choice.js",
 };
 for (const [selector, path] of Object.entries(modules)) {
   if (document.querySelector(selector)) import(path).then((module) => module.start());

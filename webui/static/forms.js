@@ -44,6 +44,12 @@ function trainingForm(form) {
     mark(button.dataset.preset);
     update();
   }));
+  // Another family is another page: it gets the dataset that is chosen here.
+  form.elements.dataset_id.addEventListener("change", (event) => form.querySelectorAll("[data-family]").forEach((link) => {
+    const address = new URL(link.href);
+    address.searchParams.set("dataset_id", event.target.value);
+    link.href = address;
+  }));
   const mark = (name) => form.querySelectorAll("[data-preset]").forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.preset === name)));
   form.addEventListener("input", (event) => {
     if (event.target.dataset.default !== undefined && !["seed", "name", "files"].includes(event.target.name)) { form.elements.preset.value = ""; mark(""); }
@@ -83,7 +89,7 @@ function pieceSearch(box, target) {
   const chosen = box.querySelector("[data-chosen]");
   const look = later(async () => {
     const answer = await fetch(`/pieces/search.json?search=${encodeURIComponent(input.value)}`);
-    const { pieces } = await answer.json();
+    const { pieces, more } = await answer.json();
     found.hidden = false;
     found.replaceChildren(...pieces.map((piece) => {
       const button = document.createElement("button");
@@ -102,6 +108,7 @@ function pieceSearch(box, target) {
       });
       return button;
     }));
+    if (more) found.insertAdjacentHTML("beforeend", `<p class="empty-small m-0">These are the first ${pieces.length}. More of the title finds others; the page of each piece has the button “Generate from this”.</p>`);
     if (!pieces.length) found.innerHTML = '<p class="empty-small">No piece has these words in its title.</p>';
   }, 200);
   input.addEventListener("input", look);
@@ -113,7 +120,10 @@ function importForm(form) {
   const sources = form.querySelectorAll("[name=source]");
   const show = () => {
     const source = [...sources].find((choice) => choice.checked)?.value;
-    form.querySelectorAll("[data-source]").forEach((part) => { part.hidden = part.dataset.source !== source; });
+    form.querySelectorAll("[data-source]").forEach((part) => {
+      part.hidden = part.dataset.source !== source;
+      part.querySelectorAll("[data-required-here]").forEach((field) => { field.required = !part.hidden; });
+    });
   };
   sources.forEach((choice) => choice.addEventListener("change", show));
   show();
