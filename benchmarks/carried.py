@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from core.datasets.corpus import SPLITS, Corpus
 from core.datasets.metadata import read_metadata
 from core.encoding.performance import STEPS_PER_SECOND, bin_velocity, decode, encode, velocity_bin
-from core.errors import CheckpointError
+from core.errors import CheckpointError, StorageError
 from core.modeling.archive import pack, unpack
 from core.modeling.checkpoints import Checkpoint
 from core.music.notes import Notes
@@ -25,9 +25,19 @@ _LONGEST_GAP = 65_535
 
 
 def read_corpus(path: Path) -> Corpus:
-    """The train and validation pieces of a zip in MAESTRO's layout, or of a dataset's stored `corpus.npz`."""
-    if path.suffix == ".npz":
-        return Corpus.from_bytes(path.read_bytes())
+    """The train and validation pieces of a zip in MAESTRO's layout, or of a dataset's stored `corpus.npz`.
+
+    Raises:
+        CadenzaError: the file or one of its MIDI files is damaged.
+        OSError: there is no such file.
+    """
+    try:
+        return Corpus.from_bytes(path.read_bytes()) if path.suffix == ".npz" else _read_zip(path)
+    except zipfile.BadZipFile as error:
+        raise StorageError(f"{path} is damaged, or no zip ({error}); fetch it again.") from None
+
+
+def _read_zip(path: Path) -> Corpus:
     from core.music.reading import read_midi
 
     pieces, splits = [], []
@@ -73,7 +83,7 @@ def pack_corpus(corpus: Corpus) -> bytes:
 
 
 def unpack_corpus(data: bytes) -> Corpus:
-    """Read back what `pack_corpus` wrote."""
+    """Read back what `pack_corpus` wrote; of anything else raises what numpy and the decompressor do."""
     with np.load(io.BytesIO(lzma.decompress(data)), allow_pickle=False) as arrays:
         offsets = arrays["offsets"]
         onset = np.cumsum(_bytes_together(arrays["gap"]))
@@ -88,6 +98,28 @@ def unpack_corpus(data: bytes) -> Corpus:
             bin_velocity(arrays["velocity"].astype(np.int64)),
         )
         return Corpus(notes, offsets, arrays["splits"])
+
+
+def read_packed(path: Path) -> tuple[Corpus, str]:
+    """The corpus of a file that `pack_corpus` gave, and the file's SHA-256.
+
+    Raises:
+        StorageError: there is no such file, or it holds anything else.
+    """
+    try:
+        data = path.read_bytes()
+        return unpack_corpus(data), _digest(data)
+    except FileNotFoundError:
+        raise StorageError(f"There is no corpus file {path}; bring it here, or write it with `encode`.") from None
+    except (lzma.LZMAError, zipfile.BadZipFile, ValueError, KeyError, IndexError, EOFError) as error:
+        raise StorageError(
+            f"{path} is damaged, or no corpus that `encode` wrote ({error}); bring it here again, or encode it anew."
+        ) from None
+
+
+def packed_digest(path: Path) -> str:
+    """The file's SHA-256, as `read_packed` gives it."""
+    return _digest(path.read_bytes())
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -141,6 +173,10 @@ def join_checkpoint(folder: Path) -> Checkpoint:
     checkpoint = Checkpoint(**document, weights={name: array.astype(np.float32) for name, array in arrays.items()})
     checkpoint.check()
     return checkpoint
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _bytes_apart(values: NDArray[np.int64]) -> NDArray[np.uint8]:

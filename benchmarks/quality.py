@@ -5,25 +5,27 @@
     python -m benchmarks.quality join FOLDER model.cadenza             # the weights that came back, as a model
 
 `train` goes on where it stopped when it is called again with the same folder, until it prints its last line with the
-figure over all validation pieces. Beside numpy, pydantic and Keras with its backend it needs no package.
+figure over all validation pieces; flags that say other than the folder are refused. Beside numpy, pydantic and Keras
+with its backend it needs no package.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from benchmarks.calibration import measure_speed
-from benchmarks.carried import join_checkpoint, pack_corpus, read_corpus, unpack_corpus, write_whole
+from benchmarks.carried import join_checkpoint, pack_corpus, packed_digest, read_corpus, read_packed, write_whole
 from benchmarks.run_folder import FolderHooks, WallTime
+from benchmarks.run_settings import keep_settings, kept_settings
 from core.datasets.corpus import Corpus
-from core.errors import ConflictError
+from core.errors import CadenzaError
 from core.training.event_settings import FamilySettings
-from core.training.settings import parse_stored_settings, parse_training_settings
+from core.training.settings import parse_training_settings
 
 # What the steps have of the time; the rest goes to held-out figures and resume points.
 _STEPS_SHARE = 0.92
@@ -31,7 +33,7 @@ _RESUME_SECONDS = 150.0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one of the commands; 3 says that the training is to be continued."""
+    """Run one of the commands; 3 says that the training is to be continued, 2 that something is refused or missing."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality")
     commands = parser.add_subparsers(dest="command", required=True)
     encode = commands.add_parser("encode", help="write a corpus into one small file")
@@ -40,21 +42,34 @@ def main(arguments: list[str] | None = None) -> int:
     train = commands.add_parser("train", help="train, or go on training")
     train.add_argument("file", type=Path)
     train.add_argument("folder", type=Path)
-    train.add_argument("--family", default="transformer")
-    train.add_argument("--preset", default="Large")
-    train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    train.add_argument("--family", help="transformer unless the folder or this says otherwise")
+    train.add_argument("--preset", help="Large unless the folder or this says otherwise")
+    train.add_argument("--set", type=_pair, action="append", default=[], metavar="NAME=VALUE")
     train.add_argument("--minutes", type=float, default=0.0, help="stop after so long, to be continued; 0 never stops")
-    train.add_argument("--fit-minutes", type=float, default=0.0, help="as many steps as fit this time, measured")
+    train.add_argument("--fit-minutes", type=float, help="as many steps as fit this time, measured")
     join = commands.add_parser("join", help="put the weights' parts together")
     join.add_argument("folder", type=Path)
     join.add_argument("model", type=Path)
     options = parser.parse_args(arguments)
-    if options.command == "train" and options.fit_minutes and any(each.startswith("minutes=") for each in options.set):
+    if options.command == "train" and options.fit_minutes and any(name == "minutes" for name, _ in options.set):
         parser.error("--fit-minutes measures the time itself; leave --set minutes=... out")
-    if options.command == "encode":
-        return _encode(options)
-    if options.command == "train":
-        return _train(options)
+    try:
+        return {"encode": _encode, "train": _train, "join": _join}[options.command](options)
+    except CadenzaError as error:
+        print(error, file=sys.stderr)
+    except OSError as error:
+        print(f"{error.filename or options.command}: {error.strerror or error}", file=sys.stderr)
+    return 2
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, given, value = text.partition("=")
+    if not name or not given:
+        raise argparse.ArgumentTypeError(f"{text!r} is refused; write NAME=VALUE, such as dropout=0.1")
+    return name, value
+
+
+def _join(options: argparse.Namespace) -> int:
     options.model.write_bytes(join_checkpoint(options.folder).to_bytes())
     return 0
 
@@ -71,6 +86,7 @@ def _train(options: argparse.Namespace) -> int:
     began = time.monotonic()
     folder, file = options.folder, options.file
     if (folder / "result.json").exists():
+        kept_settings(folder, options, packed_digest(file) if file.exists() else None)
         print((folder / "result.json").read_text(), end="")
         return 0
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,9 +98,8 @@ def _train_on(file: Path, folder: Path, options: argparse.Namespace, wall: WallT
     from core.training.run import TrainingInterrupted, train
 
     _keep_what_is_compiled(folder)
-    packed = file.read_bytes()
-    corpus = unpack_corpus(packed)
-    settings = _settings(folder, options, corpus, hashlib.sha256(packed).hexdigest(), wall.began)
+    corpus, digest = read_packed(file)
+    settings = kept_settings(folder, options, digest) or _choose(folder, options, corpus, digest, wall.began)
     until = wall.began + options.minutes * 60 if options.minutes else float("inf")
     try:
         result = train(settings, corpus, FolderHooks(folder, wall, until), resume_seconds=_RESUME_SECONDS)
@@ -113,22 +128,16 @@ def _keep_what_is_compiled(folder: Path) -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
-def _settings(folder: Path, options: argparse.Namespace, corpus: Corpus, digest: str, began: float) -> FamilySettings:
-    """Those of the folder, or the chosen ones for a folder that is new."""
-    path = folder / "settings.json"
-    if path.exists():
-        values = json.loads(path.read_text())
-        if values.pop("corpus", digest) != digest:
-            raise ConflictError(f"The training in {folder} began with another corpus; choose another folder.")
-        return parse_stored_settings(values.pop("family"), values)
+def _choose(folder: Path, options: argparse.Namespace, corpus: Corpus, digest: str, began: float) -> FamilySettings:
+    """Those of a folder that is new."""
+    family, preset, minutes = options.family or "transformer", options.preset or "Large", options.fit_minutes or 0.0
     # Without the preset's limit: by the clock only where that is asked for.
-    given = {"minutes": "0", **dict(pair.split("=", 1) for pair in options.set)}
-    settings = parse_training_settings(options.family, given, options.preset)
-    if options.fit_minutes:
-        steps = _steps_within(began + options.fit_minutes * 60, settings, corpus)
-        settings = parse_training_settings(options.family, {**given, "steps": steps}, options.preset)
-    kept = {"family": settings.family, "corpus": digest, **settings.model_dump(mode="json")}
-    write_whole(path, json.dumps(kept, indent=1).encode())
+    given: dict[str, Any] = {"minutes": "0", **dict(options.set)}
+    settings = parse_training_settings(family, given, preset)
+    if minutes:
+        given["steps"] = _steps_within(began + minutes * 60, settings, corpus)
+        settings = parse_training_settings(family, given, preset)
+    keep_settings(folder, settings, digest, {"preset": preset, "fit_minutes": minutes})
     return settings
 
 

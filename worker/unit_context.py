@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from core.artifacts import ArtifactStore
 from core.queue import lifecycle
 from core.queue.claim import Claim
-from core.queue.logs import log
+from core.queue.logs import log, log_once
 from core.records.database import Database
 from core.settings import Settings
 
@@ -169,3 +169,8 @@ class UnitContext:
         """Add a line to the job's log ("info", "warning", "error")."""
         with self.database.transaction() as session:
             log(session, self.job_id, message, level)
+
+    def warn_once(self, message: str) -> None:
+        """Add a warning to the job's log unless it is there already, of another unit or attempt of the job."""
+        with self.database.transaction() as session:
+            log_once(session, self.job_id, message, "warning")

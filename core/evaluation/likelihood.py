@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from core.encoding.performance import STEPS_PER_SECOND, encode
 from core.modeling.backend import make_deterministic, to_device
 from core.modeling.checkpoints import Checkpoint
+from core.modeling.device_memory import model_has_no_room, unless_memory_is_full
 from core.modeling.network import build_network
 from core.music.notes import Notes
 from core.training.heldout import PIECES_AT_ONCE, Evaluator, HeldOut
@@ -43,6 +44,7 @@ def held_out_likelihood(
     pieces: Sequence[Notes],
     between: Callable[[Likelihood], None],
     start: Likelihood | None = None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> Likelihood:
     """Read whole pieces from start to end with the state carried along, each event counted once.
 
@@ -53,8 +55,10 @@ def held_out_likelihood(
         pieces: held out; those without notes add nothing.
         between: called several times a second with what is complete so far; may raise to interrupt.
         start: what an interrupted evaluation of the same pieces handed to `between` last.
+        log: told in a sentence when the device's memory is full and fewer pieces are read side by side.
 
     Raises:
+        DeviceError: the device's memory does not hold the model, or not with one piece.
         TypeError: the family has no network over events.
     """
     make_deterministic()
@@ -68,6 +72,8 @@ def held_out_likelihood(
             complete = Likelihood(done.nats, done.events, done.notes, done.seconds, pieces_done)
         between(complete)
 
-    evaluator = Evaluator(build_network(checkpoint.family_settings))
-    evaluator.evaluate(to_device(checkpoint.weights), streams, told, complete.place())
+    with unless_memory_is_full(model_has_no_room(checkpoint.parameters)):
+        weights = to_device(checkpoint.weights)
+    evaluator = Evaluator(build_network(checkpoint.family_settings), log)
+    evaluator.evaluate(weights, streams, told, complete.place())
     return complete

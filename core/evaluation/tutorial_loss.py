@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import InputError
-from core.modeling.backend import jit, make_deterministic, to_device, to_numpy
+from core.modeling.backend import Tree, jit, make_deterministic, to_device, to_numpy
 from core.modeling.checkpoints import Checkpoint
+from core.modeling.device_memory import model_has_no_room, unless_memory_is_full
 from core.modeling.tutorial import HEADS, SCALE, tutorial_forward
 from core.music.notes import Notes
 from core.training.loss import LOSS_WEIGHTS, tutorial_losses
@@ -33,6 +35,7 @@ def tutorial_held_out(checkpoint: Checkpoint, pieces: Sequence[Notes], between: 
 
     Raises:
         InputError: no piece is longer than the window.
+        DeviceError: the device's memory does not hold the model and the windows that are read at a time.
     """
     make_deterministic()
     settings = checkpoint.family_settings
@@ -44,7 +47,24 @@ def tutorial_held_out(checkpoint: Checkpoint, pieces: Sequence[Notes], between: 
             "dataset_id",
             f"dataset_id: no held-out piece is longer than the window of {settings.window} notes; choose another.",
         )
-    weights = to_device(checkpoint.weights)
+    with unless_memory_is_full(model_has_no_room(checkpoint.parameters)):
+        sums = _sums(to_device(checkpoint.weights), triples, starts, settings.window, between)
+    means = {name: total / len(starts) for name, total in sums.items()}
+    return {
+        "loss": sum(LOSS_WEIGHTS[name] * means[name] for name in HEADS),
+        **means,
+        "windows": float(len(starts)),
+    }
+
+
+def _sums(
+    weights: Tree,
+    triples: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    window: int,
+    between: Callable[[], None],
+) -> dict[str, float]:
+    """Each head's losses, added up over the windows that begin at `starts`."""
     losses_of = jit(
         lambda weights, windows, counted: tutorial_losses(
             tutorial_forward(weights, windows[:, :-1] / SCALE), windows[:, -1], counted
@@ -55,12 +75,7 @@ def tutorial_held_out(checkpoint: Checkpoint, pieces: Sequence[Notes], between: 
         between()
         rows = starts[first : first + _ROWS]
         counted = (np.arange(_ROWS) < len(rows)).astype(np.float32)
-        windows = triples[np.resize(rows, _ROWS)[:, None] + np.arange(settings.window + 1)]
+        windows = triples[np.resize(rows, _ROWS)[:, None] + np.arange(window + 1)]
         losses = losses_of(weights, windows, counted)
         sums = {name: sums[name] + float(to_numpy(losses[name])) * len(rows) for name in HEADS}
-    means = {name: total / len(starts) for name, total in sums.items()}
-    return {
-        "loss": sum(LOSS_WEIGHTS[name] * means[name] for name in HEADS),
-        **means,
-        "windows": float(len(starts)),
-    }
+    return sums

@@ -1,4 +1,4 @@
-"""How the libraries say that a device's memory is full."""
+"""How the libraries say that a device's memory is full, and what Cadenza says then."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from collections.abc import Iterator
 
 import keras
 
-from core.errors import CadenzaError
+from core.errors import CadenzaError, DeviceError
 
 # How a full memory reads: XLA's code, the words of its allocator, the driver's, and TensorFlow's after a copy to the
 # device for which there was no room.
 _FULL = ("RESOURCE_EXHAUSTED", "Out of memory", "out of memory", "OUT_OF_MEMORY", "Dst tensor is not initialized")
+
+WHAT_FREES_MEMORY = "If other jobs use the same device, end them or wait for them, then try this one again"
+"""The beginning of what to do: the first thing, since it changes nothing else."""
 
 
 def out_of_memory_errors() -> tuple[type[Exception], ...]:
@@ -34,6 +37,14 @@ def is_out_of_memory(error: Exception) -> bool:
     if not isinstance(error, out_of_memory_errors()):
         return False
     return type(error).__name__ == "ResourceExhaustedError" or any(words in str(error) for words in _FULL)
+
+
+def model_has_no_room(parameters: int) -> DeviceError:
+    """For a device that does not hold so many weights, or nothing beside them."""
+    return DeviceError(
+        f"The device's memory is full: it has no room for this model of {parameters:,} weights. What was stored is "
+        f"kept. {WHAT_FREES_MEMORY}; else use a smaller model, or a worker with more memory."
+    )
 
 
 @contextlib.contextmanager

@@ -12,6 +12,13 @@ LINES_LIMIT = 5000
 _LONGEST_MESSAGE = 4000
 
 
+def log_once(session: Session, job_id: int, message: str, level: str = "info") -> None:
+    """Add a line to a job's log unless it is there already; of several workers at once each may add it."""
+    there = select(JobLog.id).where(JobLog.job_id == job_id, JobLog.message == message).limit(1)
+    if session.scalar(there) is None:
+        log(session, job_id, message, level)
+
+
 def log(session: Session, job_id: int, message: str, level: str = "info") -> None:
     """Add a line to a job's log; the oldest lines go when there are more than `LINES_LIMIT`."""
     if len(message) > _LONGEST_MESSAGE:

@@ -12,12 +12,12 @@ from core.errors import InputError
 from core.modeling.backend import make_deterministic
 from core.modeling.checkpoints import Checkpoint
 from core.modeling.cores import use_one_thread
-from core.modeling.device_memory import unless_memory_is_full
+from core.modeling.device_memory import model_has_no_room, unless_memory_is_full
 from core.music.notes import Notes
 from core.sampling.assembling import events_assembler, tutorial_assembler
 from core.sampling.blocks import ChunkLoop, CompositionInterrupted
 from core.sampling.facts import SAMPLER_VERSION, least_primer_notes
-from core.sampling.memory import model_does_not_fit, run_within_memory
+from core.sampling.memory import run_within_memory
 from core.sampling.programs import programs_of
 from core.sampling.settings import TakeSettings
 from core.training.settings import TutorialSettings
@@ -46,7 +46,7 @@ class Composer:
         self._seconds = 0.0
         self._notes = 0
         self._programs = programs_of(self._settings)
-        with unless_memory_is_full(model_does_not_fit()):
+        with unless_memory_is_full(model_has_no_room(checkpoint.parameters)):
             self._weights = self._programs.prepare(checkpoint.weights)
 
     @property
@@ -71,6 +71,7 @@ class Composer:
         interrupted: Callable[[], bool],
         *,
         on_logits: OnLogits | None = None,
+        log: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Compose one take for each (seed, temperature).
 
@@ -84,6 +85,7 @@ class Composer:
             interrupted: looked at after every few steps.
             on_logits: for tests and debugging: called before `on_take` with the index and the logits of every step of
                 the take as the network gave them, float32 `[steps, events]`; slower.
+            log: told in a sentence when the device's memory is full and fewer takes are composed side by side.
 
         Raises:
             CompositionInterrupted: `interrupted` said so; takes handed over before are complete.
@@ -118,4 +120,4 @@ class Composer:
             on_take(index, notes)
 
         before = self._seconds
-        run_within_memory(make_loops, self._programs.rows, requests, finished, interrupted)
+        run_within_memory(make_loops, self._programs.rows, requests, finished, interrupted, log)

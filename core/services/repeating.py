@@ -11,6 +11,7 @@ from core.errors import InputError, NotFoundError
 from core.models.generations import Generation, Take
 from core.music.provenance import Provenance
 from core.sampling.facts import sampler_version
+from core.sampling.seeds import format_seeds, parse_seeds
 from core.sampling.settings import LONGEST_NOTES, LONGEST_SECONDS, GenerationSettings
 from core.services.generations import create_generation, get_generation
 from core.services.models import model_by_hash, model_for
@@ -86,18 +87,26 @@ def branch_take(
     take_id: int,
     note: int,
     *,
-    count: int = 8,
+    count: int | None = None,
+    seeds: str | None = None,
     length: float | None = None,
     owner: str = "local",
 ) -> Generation:
-    """Queue `count` new takes that begin with a take's first `note` notes and go on in other ways.
+    """Queue new takes that begin with a take's first `note` notes and go on in other ways, all else as in the take.
 
-    They have new random seeds, and everything else as the take; a length of None lets them be as long as it.
+    Args:
+        session, store: of the installation.
+        take_id, note: where the branches begin.
+        count: how many, with new random seeds; 8 where neither it nor `seeds` is given.
+        seeds: as of a generation, such as "0-7"; a take for each. The same ones give the same bytes.
+        length: of what follows, in the take's unit; None lets it be as long as the take.
+        owner: whose they are.
 
     Raises:
         NotFoundError: there is no such take.
         ConflictError: its model was deleted.
-        InputError: `note` is not before the take's last one, or too small for a model that needs a longer primer.
+        InputError: `note` is not before the take's last one, or too small for a model that needs a longer primer; or
+            the seeds are refused, or given beside a count.
     """
     take, generation = _take_and_generation(session, take_id)
     model = model_for(session, generation)
@@ -109,7 +118,8 @@ def branch_take(
             if take.notes_count >= least
             else f"note: this take has {take.notes_count} notes, and its model continues {least} or more.",
         )
-    values = {**generation.settings, "seeds": f"{count} random", "temperatures": [take.temperature]}
+    drawn = _branch_seeds(count, seeds)
+    values = {**generation.settings, "seeds": format_seeds(drawn), "temperatures": [take.temperature]}
     if length is None:
         of_notes = values.get("length_unit", "notes") == "notes"
         # The take's own time at that note is not known here; a share of its length comes close.
@@ -124,9 +134,22 @@ def branch_take(
         model_id=model.id,
         values=values,
         primer=PrimerChoice(kind="take", take_id=take_id, notes=note),
-        name=f"{count} branches of seed {take.seed} after note {note}"[:200],
+        name=f"{len(drawn):,} {'branch' if len(drawn) == 1 else 'branches'} of seed {take.seed} after note {note}"[
+            :200
+        ],
         owner=owner,
     )
+
+
+def _branch_seeds(count: int | None, seeds: str | None) -> tuple[int, ...]:
+    if seeds is not None and count is not None:
+        raise InputError.of(
+            "count", f"count: {count} is refused beside seeds, each of which gives a take; leave one out."
+        )
+    try:
+        return parse_seeds(f"{8 if count is None else count} random" if seeds is None else seeds)
+    except ValueError as error:
+        raise InputError.of("seeds", str(error)) from None
 
 
 def _take_and_generation(session: Session, take_id: int) -> tuple[Take, Generation]:

@@ -42,7 +42,7 @@ class EventTraining:
         self._interval_streams = interval_subset(self._streams)
         self._digest = corpus_digest(corpus)
         self._network = build_network(settings)  # what is measured is what composes: in float32
-        self._evaluator = Evaluator(self._network)
+        self._evaluator = Evaluator(self._network, hooks.log)
         self._evaluated: HeldOut | None = None  # how far the evaluation under way has come
         resumed = read_resume(hooks, settings, self._digest)
         self._place = Place.before(settings)

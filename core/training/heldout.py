@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from core.encoding.performance import END, NOTE_OFF, STEPS_PER_SECOND, TIME_SHIFT, VELOCITY
 from core.errors import DeviceError
 from core.modeling.backend import Tensor, Tree, jit, to_device, to_numpy
-from core.modeling.device_memory import is_out_of_memory, out_of_memory_errors
+from core.modeling.device_memory import WHAT_FREES_MEMORY, is_out_of_memory, out_of_memory_errors
 from core.modeling.network import Network
 from core.training.flops import MOST_INTERVAL_EVENTS
 from core.training.loss import event_nats
@@ -81,8 +81,10 @@ class Evaluator:
     so on down to one.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, log: Callable[[str], None] = lambda _: None) -> None:
+        """`log` is told in a sentence each time that fewer pieces are read side by side."""
         self._network = network
+        self._log = log
         self._chunk = jit(self._chunk_nats)
         self._rows = PIECES_AT_ONCE
 
@@ -129,9 +131,15 @@ class Evaluator:
             if self._rows == 1:
                 raise DeviceError(
                     "The device's memory does not hold this network with one held-out piece. What was measured before "
-                    "is kept. Use a smaller network or context, or a worker with more memory."
+                    f"is kept. {WHAT_FREES_MEMORY}; else use a smaller network or context, or a worker with more "
+                    "memory."
                 )
             self._rows //= 2
+            self._log(
+                "The device's memory is full: held-out pieces are read on with at most "
+                f"{self._rows} side by side. That takes longer, and figures may differ in their last digits from those "
+                "with more memory."
+            )
 
     def _read_chunk(self, weights: Tree, cut: NDArray[np.int32], done: HeldOut) -> HeldOut:
         """Go on by one chunk; `cut` has one column more than the chunk, the last target."""

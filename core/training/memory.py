@@ -6,7 +6,7 @@ import gc
 from collections.abc import Callable
 
 from core.errors import TrainingError
-from core.modeling.device_memory import is_out_of_memory, out_of_memory_errors
+from core.modeling.device_memory import WHAT_FREES_MEMORY, is_out_of_memory, out_of_memory_errors
 
 _KEPT = "What was stored is kept."
 
@@ -14,8 +14,8 @@ _KEPT = "What was stored is kept."
 def memory_is_full() -> TrainingError:
     """For whatever else does not fit, such as a held-out figure."""
     return TrainingError(
-        f"The device's memory is full. {_KEPT} Train again with a smaller batch, a shorter window or a smaller "
-        "network, or on a device with more memory that nobody else uses."
+        f"The device's memory is full. {_KEPT} {WHAT_FREES_MEMORY}; else train again with a smaller batch, a shorter "
+        "window or a smaller network, or on a device with more memory."
     )
 
 
@@ -23,7 +23,7 @@ def weights_do_not_fit(parameters: int) -> TrainingError:
     """For a device that does not even hold the network and what its optimiser keeps of it."""
     return TrainingError(
         f"The device's memory does not hold this network's {parameters:,} weights and what their training keeps beside "
-        f"them. {_KEPT} Train again with a smaller network, or on a device with more memory."
+        f"them. {_KEPT} {WHAT_FREES_MEMORY}; else train again with a smaller network, or on a device with more memory."
     )
 
 

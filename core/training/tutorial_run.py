@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from core.datasets.corpus import Corpus
 from core.errors import TrainingError
 from core.modeling.backend import Tensor, Tree, jit, scan, side_by_side, to_device, to_numpy, value_and_gradients
-from core.modeling.device_memory import is_out_of_memory, out_of_memory_errors
+from core.modeling.device_memory import is_out_of_memory, out_of_memory_errors, unless_memory_is_full
 from core.modeling.devices import device_kind
 from core.modeling.initial import initial_weights
 from core.modeling.tutorial import HEADS, SCALE, tutorial_forward
 from core.training.hooks import TrainingHooks, TrainingProgress, TrainingResult
 from core.training.keeper import Keeper
 from core.training.loss import LOSS_WEIGHTS, tutorial_losses
-from core.training.memory import batch_does_not_fit
+from core.training.memory import batch_does_not_fit, weights_do_not_fit
 from core.training.optimizer import adam, bias_correction, zero_moments
 from core.training.pulse import Pulse, Speed
 from core.training.resume import Arrays, corpus_digest, read_resume, write_resume
@@ -99,7 +99,9 @@ class TutorialTraining:
             place, trees = resumed
             self._place = _Place.of(place)
         self._keeper.begin(place, trees.get("best"))
-        self._weights, self._first, self._second = (to_device(trees[name]) for name in ("weights", "first", "second"))
+        with unless_memory_is_full(weights_do_not_fit(sum(array.size for array in fresh.values()))):
+            on_device = [to_device(trees[name]) for name in ("weights", "first", "second")]
+        self._weights, self._first, self._second = on_device
 
     def run(self) -> TrainingResult:
         """Train until the epochs are done or the loss has not become better for `patience` epochs."""

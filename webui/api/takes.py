@@ -166,7 +166,7 @@ def more_like_take(take_id: int, json_data: MoreInput) -> Created:
 @api.output(GenerationOutput, status_code=202)
 @api.doc(responses=[409])
 def branch_take(take_id: int, json_data: BranchInput) -> Created:
-    """Compose takes that begin with the first notes of this one and go on in other ways, with new random seeds."""
+    """Compose takes that begin with the first notes of this one and go on in other ways, by random or given seeds."""
     services = current_services()
     with services.database.transaction() as session:
         generation = repeating.branch_take(
@@ -175,6 +175,7 @@ def branch_take(take_id: int, json_data: BranchInput) -> Created:
             take_id,
             json_data.note,
             count=json_data.count,
+            seeds=json_data.seeds,
             length=json_data.length,
             owner=current_actor().name,
         )

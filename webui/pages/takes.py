@@ -40,7 +40,8 @@ class BranchForm(PersonSettings):
     """What the form beside a take asks."""
 
     note: int = setting(..., "After note", "The first so many notes are kept.", ge=1, le=LONGEST_NOTES)
-    count: int = setting(8, "Takes", "New takes with new random seeds.", ge=1, le=1_000)
+    count: int = setting(8, "Takes", "New takes with new random seeds, unless some are named.", ge=1, le=1_000)
+    seeds: str | None = setting(None, "Seeds", "One take per seed, in place of so many takes.", max_length=200_000)
     length: float | None = setting(None, "Length", "What follows; as long as this take when empty.", ge=1)
 
 
@@ -165,7 +166,8 @@ def branch(take_id: int) -> ResponseReturnValue:
             services.store,
             take_id,
             chosen.note,
-            count=chosen.count,
+            count=chosen.count if chosen.seeds is None else None,
+            seeds=chosen.seeds,
             length=chosen.length,
             owner=current_actor().name,
         )

@@ -42,6 +42,7 @@ def run(context: UnitContext) -> None:
 
     Raises:
         ConflictError: the model, the dataset or the take was deleted, or there is no held-out piece.
+        DeviceError: the device's memory does not hold the model.
         UnitInterrupted: the unit shall stop, or lets others go first; finished stages are kept.
     """
     if "take_id" in context.payload:
@@ -121,7 +122,7 @@ class _Measuring:
 
             figures = {
                 "kind": "events",
-                **held_out_likelihood(checkpoint, held_out.pieces, between, begun).figures(),
+                **held_out_likelihood(checkpoint, held_out.pieces, between, begun, self._context.warn_once).figures(),
             }
         self._store("likelihood", {**figures, "seen": held_out.seen, "chose_checkpoint": self._chose_checkpoint})
 

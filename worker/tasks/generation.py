@@ -31,6 +31,7 @@ def run(context: UnitContext) -> None:
         NotFoundError: the generation was deleted.
         ConflictError: the model was deleted.
         CheckpointError: the model's file is damaged, or of another version.
+        DeviceError: the device's memory does not even hold one take at a time.
         StorageError: the disk is full, or the model's or the primer's file is gone.
         UnitInterrupted: the unit shall stop; the takes made so far are kept.
     """
@@ -83,6 +84,7 @@ def _compose_missing(context: UnitContext, generation_id: int, first: int, count
             _read_primer(context.store, generation, settings),
             finished,
             interrupted,
+            log=context.warn_once,
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -59,14 +61,14 @@ def _composer(units: int) -> Composer:
     return composer
 
 
-def _compose(composer: Composer) -> dict[int, Notes]:
+def _compose(composer: Composer, log: Callable[[str], None] = lambda _: None) -> dict[int, Notes]:
     takes: dict[int, Notes] = {}
 
     def keep(index: int, notes: Notes) -> None:
         assert index not in takes
         takes[index] = notes
 
-    composer.compose([(seed, 1.0) for seed in range(40)], TakeSettings(length=10), None, keep, lambda: False)
+    composer.compose([(seed, 1.0) for seed in range(40)], TakeSettings(length=10), None, keep, lambda: False, log=log)
     return takes
 
 
@@ -87,15 +89,24 @@ def test_goes_on_in_narrower_blocks_and_begins_the_next_work_in_wide_ones(monkey
     expected = _compose(composer)
     device = _SmallDevice(composer, 2)
     monkeypatch.setattr(composer._programs, "loops", device.loops)
-    takes = _compose(composer)
+    lines: list[str] = []
+    takes = _compose(composer, lines.append)
     assert sorted(takes) == list(range(40))
     assert all(len(notes) == 10 for notes in takes.values())
     assert device.widths[0] == 8
     assert device.widths[-1] <= 2
+    # Both narrowings are told, with how many takes lie side by side on the two cores.
+    assert [line.partition("at most ")[2].partition(".")[0] for line in lines] == [
+        "8 takes side by side",
+        "4 takes side by side",
+    ]
+    assert all(re.search("memory is full.*takes longer.*may differ in bits", line) for line in lines)
     # What filled the memory is gone: the same seeds give what they always gave, in blocks as wide as ever.
     device.most_rows = 8
     device.widths.clear()
-    again = _compose(composer)
+    lines.clear()
+    again = _compose(composer, lines.append)
+    assert not lines
     assert device.widths == [8]
     for index, notes in expected.items():
         np.testing.assert_array_equal(again[index].onset_seconds, notes.onset_seconds)
@@ -106,7 +117,7 @@ def test_says_so_when_nothing_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     composer = _composer(13)
     device = _SmallDevice(composer, 0)
     monkeypatch.setattr(composer._programs, "loops", device.loops)
-    with pytest.raises(DeviceError, match=r"does not hold one take .* smaller model"):
+    with pytest.raises(DeviceError, match=r"does not hold one take .*end them or wait.* smaller model"):
         composer.compose([(0, 1.0)], TakeSettings(length=400), None, lambda *_: None, lambda: False)
     # Not even its weights.
     checkpoint, prepare = composer.checkpoint, composer._programs.prepare
@@ -116,7 +127,7 @@ def test_says_so_when_nothing_fits(monkeypatch: pytest.MonkeyPatch) -> None:
         raise _full()
 
     monkeypatch.setattr(composer._programs, "prepare", refuse)
-    with pytest.raises(DeviceError, match="does not hold one take"):
+    with pytest.raises(DeviceError, match=r"no room for this model of [0-9,]+ weights.*end them or wait"):
         Composer(checkpoint)
 
 

@@ -180,7 +180,8 @@ def test_held_out_pieces_are_read_in_smaller_groups_where_memory_is_short(
     streams = [encode(piece) for piece in make_corpus(validation=5).pieces("validation")]
     whole = Evaluator(build_network(settings)).evaluate(weights, streams, lambda _: None)
 
-    small = Evaluator(build_network(settings))
+    lines: list[str] = []
+    small = Evaluator(build_network(settings), lines.append)
     chunk, tried = small._chunk, list[int]()
 
     def careful(weights: Any, events: Any, targets: Any, state: Any) -> Any:
@@ -193,8 +194,38 @@ def test_held_out_pieces_are_read_in_smaller_groups_where_memory_is_short(
     in_parts = small.evaluate(weights, streams, lambda _: None)
     assert tried[:6] == [16, 8, 4, 4, 4, 4]
     assert set(tried[2:]) == {4}
+    # Once for each width, though every chunk after it is read so.
+    assert [line.partition("at most ")[2].partition(".")[0] for line in lines] == ["8 side by side", "4 side by side"]
     assert (in_parts.events, in_parts.notes, in_parts.ticks) == (whole.events, whole.notes, whole.ticks)
     assert in_parts.nats == pytest.approx(whole.nats, rel=1e-6)
+
+
+def test_a_training_logs_that_its_held_out_figures_take_longer(
+    make_corpus: Callable[..., Corpus], make_hooks: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Evaluator._read_rows
+
+    def careful(evaluator: Evaluator, *given: Any) -> Any:
+        if evaluator._rows > 8:
+            raise _full()
+        return whole(evaluator, *given)
+
+    monkeypatch.setattr(Evaluator, "_read_rows", careful)
+    hooks = make_hooks()
+    settings = LstmSettings(embedding=8, units=8, batch_size=4, window=16, steps=4, evaluate_every=2)
+    run.train(settings, make_corpus(), hooks)
+    assert len([line for line in hooks.lines if "memory is full" in line and "8 side by side" in line]) == 1
+
+
+def test_the_article_s_weights_that_do_not_fit_say_so(
+    make_corpus: Callable[..., Corpus], make_hooks: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Any) -> Any:
+        raise _internal("Failed copying input tensor: Dst tensor is not initialized.")
+
+    monkeypatch.setattr("core.training.tutorial_run.to_device", refuse)
+    with pytest.raises(TrainingError, match=r"not hold this network's [0-9,]+ weights.*end them or wait"):
+        run.train(TutorialSettings(batch_size=8, epochs=1), make_corpus(), make_hooks())
 
 
 def test_what_libraries_and_drivers_say_is_understood() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from core.models.generations import Generation, Take
+from core.sampling.seeds import parse_seeds
 from tests.tools.web_content import WebContent
 
 
@@ -38,6 +39,23 @@ def test_a_branch_begins_with_the_take_s_first_notes(api: Any, content: WebConte
     assert api.post(f"/takes/{take.id}/branch", {"note": 60})["settings"]["length"] == 16
 
 
+def test_a_branch_has_the_seeds_that_are_named(api: Any, take: Take) -> None:
+    path = f"/takes/{take.id}/branch"
+    named = api.post(path, {"note": 40, "seeds": " 3, 0-1"})
+    assert (named["takes_total"], named["name"]) == (3, "3 branches of seed 8 after note 40")
+    assert named["settings"]["seeds"] == "3,0-1"
+    # Asked again, it is the same but for its number and name.
+    again = api.post(path, {"note": 40, "seeds": named["settings"]["seeds"]})
+    assert again["settings"] == named["settings"]
+    assert again["id"] != named["id"]
+    # Random ones are drawn once, so that they can be named.
+    drawn = api.post(path, {"note": 40, "seeds": "2 random"})
+    assert drawn["takes_total"] == len(parse_seeds(drawn["settings"]["seeds"])) == 2
+    assert api.post(path, {"note": 40, "seeds": "4294967295"})["name"] == "1 branch of seed 8 after note 40"
+    # Limits are those of a generation.
+    assert api.post(path, {"note": 40, "seeds": "0-99999"})["takes_total"] == 100_000
+
+
 def test_what_cannot_be_branched_is_refused(api: Any, content: WebContent, take: Take) -> None:
     path = f"/takes/{take.id}/branch"
     for values, field, words in (
@@ -46,7 +64,13 @@ def test_what_cannot_be_branched_is_refused(api: Any, content: WebContent, take:
         ({}, "note", "a value is required"),
         ({"note": 5, "count": 1001}, "count", "allowed is 1 to 1000"),
         ({"note": 5, "length": 30_000}, "length", "allowed is 1 to 20000"),
-        ({"note": 5, "seeds": "1"}, "seeds", "there is no such"),
+        ({"note": 5, "seed": "1"}, "seed", "there is no such"),
+        ({"note": 5, "seeds": ""}, "seeds", "seeds: '' is not understood"),
+        ({"note": 5, "seeds": "9-1"}, "seeds", "runs backwards; write '1-9'"),
+        ({"note": 5, "seeds": "1,1"}, "seeds", "1 is named twice"),
+        ({"note": 5, "seeds": "4294967296"}, "seeds", "too large"),
+        ({"note": 5, "seeds": "0-100000"}, "seeds", "at most 100,000 in all"),
+        ({"note": 5, "seeds": "0-1", "count": 2}, "count", "count: 2 is refused beside seeds"),
     ):
         message, fields = api.refused("POST", path, 422, json=values)
         assert words in fields[field], message

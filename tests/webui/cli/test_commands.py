@@ -166,6 +166,11 @@ def test_branching_a_take(cadenza: Any, content: WebContent) -> None:
     assert told == "generation 2, job 2: 3 takes\n"
     settings = json.loads(cadenza.run("generations", "--json").stdout)["items"][0]["settings"]
     assert (settings["join_primer"], settings["length"], settings["primer"]["notes"]) == (True, 40, 25)
+    assert cadenza.run("branch", "2", "--note", "25").stdout == "generation 3, job 3: 8 takes\n"
+    assert cadenza.run("branch", "2", "--note", "25", "--seeds", "0-6").stdout == "generation 4, job 4: 7 takes\n"
+    assert json.loads(cadenza.run("generations", "--json").stdout)["items"][0]["settings"]["seeds"] == "0-6"
+    both = cadenza.run("branch", "2", "--note", "25", "--seeds", "0-6", "--count", "7", code=1)
+    assert "count: 7 is refused beside seeds" in both.stderr
     assert "can begin after note 1 to 60" in cadenza.run("branch", "2", "--note", "61", code=1).stderr
     assert "no take 9" in cadenza.run("branch", "9", "--note", "1", code=1).stderr
     assert "--note" in cadenza.run("branch", "2", code=2).stderr

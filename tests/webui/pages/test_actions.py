@@ -110,7 +110,7 @@ def test_a_take_is_branched_from_its_page(client: FlaskClient, everything: Any, 
     page = client.get(f"/takes/{take.id}").text
     form = page[page.index(f'action="/takes/{take.id}/branch"') :]
     fields = set(re.findall(r'name="([a-z_]+)"', form[: form.index("</form>")]))
-    assert fields == {"csrf_token", "note", "count", "length"}
+    assert fields == {"csrf_token", "note", "count", "seeds", "length"}
     answer = client.post(f"/takes/{take.id}/branch", data={"note": "30", "count": "3", "length": ""})
     assert answer.status_code == 303
     with content.database.reading() as session:
@@ -118,10 +118,16 @@ def test_a_take_is_branched_from_its_page(client: FlaskClient, everything: Any, 
         assert (branch.takes_total, branch.settings["primer"]["notes"]) == (3, 30)
         assert branch.settings["join_primer"]
         assert branch.settings["length"] == take.notes_count - 30
+    # Named seeds take the place of the number that the form sends beside them.
+    answer = client.post(f"/takes/{take.id}/branch", data={"note": "30", "count": "8", "seeds": "5,7", "length": ""})
+    with content.database.reading() as session:
+        named = session.get_one(Generation, int(answer.location.rsplit("/", 1)[1]))
+        assert (named.takes_total, named.settings["seeds"]) == (2, "5,7")
     for data, words in (
         ({"note": "61", "count": "3"}, "can begin after note 1 to 60"),
         ({"note": "", "count": "3"}, "note: a value is required"),
         ({"note": "30", "count": "0"}, "allowed is 1 to 1000"),
+        ({"note": "30", "count": "8", "seeds": "7-5"}, "runs backwards; write "),
     ):
         refused = client.post(f"/takes/{take.id}/branch", data=data, headers=JSON)
         assert refused.status_code == 422

@@ -215,7 +215,7 @@ def test_the_half_filled_forms_are_told_what_they_would_do(client: FlaskClient, 
     query = f"family=lstm&dataset_id={dataset}&steps=900000&minutes=30"
     limited = client.get(f"/trainings/estimate.json?{query}").json
     assert limited["words"] == "about 30 min"
-    assert re.search(r"About \d{1,3},\d?00 of the 900,000 steps fit into the time limit\.", limited["more"])
+    assert re.search(r"About [\d,]+0 of the 900,000 steps fit into the time limit\.", limited["more"])
     wide = client.get(f"/trainings/estimate.json?family=lstm&dataset_id={dataset}&window=4096").json
     assert "the longest has 200" in wide["advice"]
     none = client.get(f"/trainings/estimate.json?family=tutorial&dataset_id={dataset}&window=60").json

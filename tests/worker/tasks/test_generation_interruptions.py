@@ -179,7 +179,9 @@ def test_finished_takes_are_seen_while_others_are_made(
     now = [time.monotonic()]
     monkeypatch.setattr(take_writer, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
-    def slow(self: Composer, requests: Any, settings: Any, primer: Any, on_take: Any, interrupted: Any) -> None:
+    def slow(
+        self: Composer, requests: Any, settings: Any, primer: Any, on_take: Any, interrupted: Any, **_: Any
+    ) -> None:
         note = Notes.of([0.0], [0.5], [60], [64])
         on_take(0, note)
         # The second take is long in coming; the first shall be seen meanwhile, when it is half a second old.

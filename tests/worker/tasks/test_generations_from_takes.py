@@ -91,6 +91,31 @@ def test_branches_begin_as_their_take_and_go_on_in_other_ways(
     assert place.store.read(same.midi_key) == place.store.read(chosen.midi_key)
 
 
+@pytest.mark.parametrize("family", ["lstm", "tutorial"])
+def test_branches_with_the_same_seeds_are_the_same_to_the_byte(
+    sqlite_workplace: Any, tiny_lstm: bytes, tiny_tutorial: bytes, corpus: Corpus, family: str
+) -> None:
+    place = sqlite_workplace
+    place.dataset(corpus)
+    number = place.generation(place.model(tiny_lstm if family == "lstm" else tiny_tutorial), seeds="3", length=30)
+    place.run_all(task.run)
+    (root,) = place.takes(number)
+
+    def branches(**chosen: Any) -> dict[int, bytes]:
+        with place.database.transaction() as session:
+            branched = branch_take(session, place.store, root.id, 12, length=20, **chosen)
+        place.run_all(task.run)
+        return {take.seed: place.store.read(take.midi_key) for take in place.takes(branched.id)}
+
+    made = branches(seeds="0-4")
+    assert list(made) == list(range(5))
+    assert len(set(made.values())) == 5
+    assert branches(seeds="0-4") == made
+    # Not by their order, nor by what is made beside them.
+    assert branches(seeds="4,2") == {4: made[4], 2: made[2]}
+    assert set(branches(count=2)) - set(made)
+
+
 @pytest.mark.parametrize("note", [0, 31])
 def test_a_branch_begins_within_its_take(sqlite_workplace: Any, tiny_lstm: bytes, note: int) -> None:
     place = sqlite_workplace

@@ -53,9 +53,18 @@ class MoreInput(ApiInput):
     count: int = setting(8, "Count", "New takes with new random seeds.", ge=1, le=1_000)
 
 
-class BranchInput(MoreInput):
-    """Where a branch begins, and how many there are."""
+class BranchInput(ApiInput):
+    """Where a branch begins, and how many there are or which seeds they have."""
 
+    count: int | None = setting(
+        None, "Count", "New takes with new random seeds; 8 when neither it nor seeds are given.", ge=1, le=1_000
+    )
+    seeds: str | None = setting(
+        None,
+        "Seeds",
+        "In place of a count, one take per seed: 0-99, or 1,5,9, or 32 random. The same ones give the same bytes.",
+        max_length=200_000,
+    )
     note: int = setting(..., "After note", "The first so many notes of the take are kept.", ge=1, le=LONGEST_NOTES)
     length: float | None = setting(
         None, "Length", "What follows, in the take's unit; as long as the take when nothing is given.", ge=1
