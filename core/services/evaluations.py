@@ -16,12 +16,12 @@ from core.models.datasets import Dataset
 from core.models.evaluations import Evaluation
 from core.models.generations import Generation
 from core.models.jobs import JobKind, JobState, Queue
-from core.models.trainings import Model, Training
+from core.models.trainings import Model
 from core.queue.enqueue import enqueue
-from core.ready.shipped import ready_model
 from core.records.database import Database, announce
 from core.services.datasets import ready_dataset
 from core.services.generations import get_generation, plan_generation
+from core.services.lineage import trained_on
 from core.services.paging import Page, fetch_page
 from core.services.rows import kept, locked
 
@@ -183,31 +183,6 @@ def delete_evaluation(database: Database, store: ArtifactStore, evaluation_id: i
     # Rows first, as everywhere: files without rows are swept.
     if folder:
         store.delete(folder)
-
-
-def trained_on(session: Session, model_id: int) -> Dataset | None:
-    """The dataset that a model was trained on; None when nobody here knows it, or the dataset is gone.
-
-    That of the shipped model is any import of the same music.
-    """
-    statement = (
-        select(Dataset)
-        .join(Training, Training.dataset_id == Dataset.id)
-        .where(Training.model_id == model_id, Dataset.ready)
-        .order_by(Training.id.desc())
-        .limit(1)
-    )
-    if (dataset := session.scalar(statement)) is not None:
-        return dataset
-    ready = ready_model()
-    same_music = (
-        select(Dataset)
-        .join(Model, Model.content_hash == ready.content_hash)
-        .where(Model.id == model_id, Dataset.content_hash == ready.dataset_hash, Dataset.ready)
-        .order_by(Dataset.id.desc())
-        .limit(1)
-    )
-    return session.scalar(same_music)
 
 
 def datasets_to_measure_on(session: Session) -> Sequence[Dataset]:

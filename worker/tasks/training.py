@@ -17,7 +17,7 @@ from core.models.trainings import TrainingPoint as PointRow
 from core.queue.logs import log
 from core.records.database import announce
 from core.services.evaluations import LOW_PRIORITY, create_evaluation
-from core.services.keeping import add_training_model, store_model_files
+from core.services.keeping import add_training_model, locked_training, store_model_files
 from core.services.trainings import get_training
 from core.training.hooks import TrainingInterrupted, TrainingPoint, TrainingProgress, TrainingResult
 from core.training.run import train
@@ -55,18 +55,18 @@ def _finish(context: UnitContext, training_id: int, result: TrainingResult) -> N
     files = store_model_files(context.store, result.best, result.best.to_bytes(), result.last.to_bytes())
     try:
         with context.transaction() as session:
-            row = session.get_one(Training, training_id)
+            row, dataset = locked_training(session, training_id)
             row.step, row.epoch = result.steps, result.epochs
             row.stop_reason = _stop_reason(result, row.settings)
             row.figures = dict(result.best.figures)
-            model = add_training_model(session, row, files)
-            if model is not None and row.evaluate:
+            model, added = add_training_model(session, row, dataset, files)
+            if added and row.evaluate:
                 _evaluate(context, session, row, model)
             context.mark_progressed(session)
     except BaseException as error:
         files.delete_after(error, context.store)
         raise
-    if model is None:
+    if not added:
         files.delete(context.store)
 
 

@@ -12,13 +12,15 @@ from core.datasets.corpus import Corpus
 from core.encoding.performance import NOTE_OFF, TIME_SHIFT, VELOCITY
 from core.errors import ConflictError
 from core.modeling.checkpoints import Checkpoint
+from core.models.datasets import Dataset
 from core.models.evaluations import Evaluation, SharedPassage
 from core.models.generations import Generation, Take
 from core.models.jobs import Job, JobKind, JobState, Queue
-from core.models.trainings import Training
+from core.models.trainings import Model, Training
 from core.services.evaluations import LOW_PRIORITY, create_evaluation, delete_evaluation, get_evaluation
 from core.services.generations import delete_generation
 from core.services.jobs import retry_job
+from core.services.lineage import link_to_training
 from core.services.models import delete_model
 from core.services.originality import passages_of, request_originality
 from core.services.trainings import create_training
@@ -176,11 +178,10 @@ def test_without_takes_the_likelihood_alone_is_measured(measured_on_sqlite: tupl
 def learned(workplace: Any, model: int, dataset: int) -> None:
     """Say that a model was trained on a dataset."""
     with workplace.database.transaction() as session:
-        session.add(
-            Training(
-                dataset_id=dataset, model_id=model, name="done", family="lstm", settings={}, step=1, steps=1, figures={}
-            )
-        )
+        training = Training(dataset_id=dataset, name="done", family="lstm", settings={}, step=1, steps=1, figures={})
+        session.add(training)
+        session.flush()
+        link_to_training(session, session.get_one(Model, model), training, session.get_one(Dataset, dataset))
 
 
 def test_pieces_that_the_model_has_seen_are_counted_and_own_validation_pieces_are_told(
