@@ -9,15 +9,16 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, joinedload
 
 from core.artifacts import ArtifactStore
-from core.errors import ConflictError, InputError, NotFoundError
+from core.errors import CadenzaError, ConflictError, InputError, NotFoundError
 from core.evaluation.results import VERSION
 from core.evaluation.settings import EvaluationSettings
 from core.models.datasets import Dataset
 from core.models.evaluations import Evaluation
 from core.models.generations import Generation
 from core.models.jobs import JobKind, JobState, Queue
-from core.models.trainings import Model
+from core.models.trainings import Model, Training
 from core.queue.enqueue import enqueue
+from core.queue.logs import log
 from core.records.database import Database, announce
 from core.services.datasets import ready_dataset
 from core.services.generations import get_generation, plan_generation
@@ -116,6 +117,31 @@ def create_evaluation(
         generation.job_id = job.id
     announce(session, f"model:{model.id}", "evaluations")
     return evaluation
+
+
+def evaluate_after_training(session: Session, store: ArtifactStore, training: Training, model: Model) -> None:
+    """Queue the evaluation that follows a training by itself, if it shall and its model is not being measured already.
+
+    One that cannot be is no reason to fail what made the model: the job's log says why.
+    """
+    measured = select(Evaluation.id).where(
+        Evaluation.model_id == model.id, Evaluation.dataset_id == training.dataset_id
+    )
+    if not training.evaluate or session.scalar(measured.limit(1)) is not None:
+        return
+    try:
+        with session.begin_nested():
+            create_evaluation(
+                session,
+                store,
+                model_id=model.id,
+                dataset_id=training.dataset_id,
+                owner=training.owner,
+                priority=LOW_PRIORITY,
+            )
+    except CadenzaError as error:
+        if training.job_id is not None:
+            log(session, training.job_id, f"No evaluation follows: {error}", "warning")
 
 
 def evaluable_split(generation: Generation, dataset: Dataset | None) -> str:

@@ -15,6 +15,7 @@ from core.modeling.checkpoints import Checkpoint
 from core.models.datasets import Dataset
 from core.models.trainings import Model, Training
 from core.records.database import Database, announce
+from core.services.evaluations import evaluate_after_training
 from core.services.lineage import link_to_training
 from core.services.rows import kept, locked
 from core.services.trainings import get_training
@@ -110,7 +111,8 @@ def add_training_model(
 def keep_model(database: Database, store: ArtifactStore, training_id: int) -> Model:
     """Make a model of a training's best checkpoint so far; the one that is there, if that is it.
 
-    May be called at any time, by several at once too. A training that goes on afterwards makes a model of its own.
+    May be called at any time, by several at once too. A training that goes on afterwards makes a model of its own, and
+    is evaluated then; of one that has ended before (cancelled, failed) the evaluation follows here.
 
     Raises:
         NotFoundError: there is no such training.
@@ -123,6 +125,8 @@ def keep_model(database: Database, store: ArtifactStore, training_id: int) -> Mo
         with database.transaction() as session:
             training, dataset = locked_training(session, training_id)
             model, added = add_training_model(session, training, dataset, files)
+            if added and (training.job is None or training.job.state.is_final):
+                evaluate_after_training(session, store, training, model)
     except BaseException as error:
         files.delete_after(error, store)
         raise
