@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from core.models.tables import Base
 from core.records.database import Database
+from core.records.schema import alone
 from core.settings import Settings
 
 
@@ -26,5 +27,5 @@ _given = context.config.attributes.get("connection")
 if _given is not None:
     _migrate(_given)
 else:
-    with Database.of(Settings()).engine.begin() as _own:
+    with alone(Database.of(Settings())) as _own:
         _migrate(_own)

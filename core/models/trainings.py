@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Text, false
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import BigInteger, ForeignKey, Index, Text, false, func, select
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from core.models.base import NEVER_REUSE_IDS, Base, utc_now
 from core.models.datasets import Dataset
@@ -17,6 +17,8 @@ class Model(Base):
     """Architecture, weights, encoding and the settings that made it. `content_hash` names the music it makes.
 
     `figures` holds measured numbers such as {"held_out_nats_per_event": 2.1, "held_out_nats_per_note": 6.9}.
+    `training_id` and `dataset_id` name what made it, also for an uploaded copy of a model that was trained here;
+    `dataset_name` and `dataset_hash` (the content hash) are of that dataset as it was then, and outlive it.
     """
 
     __tablename__ = "model"
@@ -34,20 +36,25 @@ class Model(Base):
     last_checkpoint_key: Mapped[str] = mapped_column(Text, default="")
     stored_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     origin: Mapped[str] = mapped_column(Text, default="trained")
+    training_id: Mapped[int | None] = mapped_column(ForeignKey("training.id", ondelete="SET NULL"))
+    dataset_id: Mapped[int | None] = mapped_column(ForeignKey("dataset.id", ondelete="SET NULL"))
     dataset_name: Mapped[str] = mapped_column(Text, default="")
+    dataset_hash: Mapped[str] = mapped_column(Text, default="", server_default="")
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     __table_args__ = (
         Index("ix_model_content_hash", "content_hash"),
         Index("ix_model_created_at", "created_at"),
+        Index("ix_model_training_id", "training_id"),
+        Index("ix_model_dataset_id", "dataset_id"),
         NEVER_REUSE_IDS,
     )
 
 
 class Training(Base):
-    """One training run on a dataset; its model appears when it ends (or is cancelled with a checkpoint).
+    """One training run on a dataset; its model appears when it ends, and more of them when its best is kept before.
 
-    `evaluate` says whether an evaluation of the model follows by itself.
+    `model_id` is the newest of its models that are there. `evaluate` says whether an evaluation follows by itself.
     """
 
     __tablename__ = "training"
@@ -55,7 +62,6 @@ class Training(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id", ondelete="SET NULL"))
     dataset_id: Mapped[int | None] = mapped_column(ForeignKey("dataset.id", ondelete="SET NULL"))
-    model_id: Mapped[int | None] = mapped_column(ForeignKey("model.id", ondelete="SET NULL"))
     name: Mapped[str] = mapped_column(Text)
     owner: Mapped[str] = mapped_column(Text, default="local")
     family: Mapped[str] = mapped_column(Text)
@@ -74,12 +80,16 @@ class Training(Base):
 
     job: Mapped[Job | None] = relationship()
     dataset: Mapped[Dataset | None] = relationship()
-    model: Mapped[Model | None] = relationship()
+    model_id: Mapped[int | None] = column_property(
+        select(func.max(Model.id))
+        .where(Model.training_id == id, Model.origin == "trained")  # noqa: A003  # the column above
+        .correlate_except(Model)
+        .scalar_subquery()
+    )
 
     __table_args__ = (
         Index("ix_training_job_id", "job_id"),
         Index("ix_training_dataset_id", "dataset_id"),
-        Index("ix_training_model_id", "model_id"),
         NEVER_REUSE_IDS,
     )
 

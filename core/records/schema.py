@@ -21,6 +21,7 @@ from core.records.revisions import (
 )
 
 __all__ = [
+    "alone",
     "current",
     "downgrade",
     "is_known",
@@ -43,7 +44,7 @@ def upgrade(database: Database, revision: str = "head") -> str:
     """
     if revision == "head" and current(database) == newest():
         return newest()
-    with _alone(database) as connection:
+    with alone(database) as connection:
         _migrate("upgrade", revision, connection)
         return revision_of(connection)
 
@@ -54,7 +55,7 @@ def downgrade(database: Database, revision: str) -> str:
     Raises:
         CadenzaError: there is no such revision below the present one.
     """
-    with _alone(database) as connection:
+    with alone(database) as connection:
         _migrate("downgrade", revision, connection)
         return revision_of(connection)
 
@@ -71,7 +72,7 @@ def rebuilding(database: Database, revision: str, clear: Callable[[Connection], 
     Raises:
         CadenzaError: one of the revisions is not known to this program.
     """
-    with _alone(database) as connection:
+    with alone(database) as connection:
         if revision_of(connection):
             clear(connection)
             _migrate("downgrade", "base", connection)
@@ -100,7 +101,7 @@ def _migrate(direction: Literal["upgrade", "downgrade"], revision: str, connecti
 
 
 @contextmanager
-def _alone(database: Database) -> Iterator[Connection]:
+def alone(database: Database) -> Iterator[Connection]:
     """A connection in one transaction that no other migration shares; everything in it happens or nothing does."""
     with database.engine.connect() as connection:
         if not database.is_sqlite:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from core.models.evaluations import Evaluation
-from core.services.evaluations import trained_on
+from core.services.lineage import trained_on
 
 Fact = Callable[[Evaluation], Any]
 

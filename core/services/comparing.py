@@ -14,6 +14,7 @@ from core.models.datasets import Dataset
 from core.models.evaluations import Evaluation
 from core.models.trainings import Model, Training
 from core.services.comparability import chose_checkpoint, differences
+from core.services.lineage import trainings_behind
 
 MOST_COMPARED = 8
 _LARGEST_NUMBER = 2**31 - 1
@@ -91,7 +92,7 @@ def compare_models(
     chosen = _choose(session, datasets, dataset_id, split)
     if chosen is not None and chosen not in datasets:
         datasets.append(chosen)
-    trainings = _trainings(session, ids)
+    trainings = trainings_behind(session, ids)
     rows = [
         Compared(
             models[number],
@@ -116,9 +117,3 @@ def _choose(
     if dataset is None:
         raise InputError.of("dataset_id", f"dataset_id: there is no dataset {dataset_id}; the list shows the numbers.")
     return dataset.id, dataset.name, split or SPLITS[0]
-
-
-def _trainings(session: Session, model_ids: Sequence[int]) -> dict[int, Training]:
-    newest = select(func.max(Training.id)).where(Training.model_id.in_(model_ids)).group_by(Training.model_id)
-    found = session.scalars(select(Training).where(Training.id.in_(newest)).options(joinedload(Training.job)))
-    return {training.model_id: training for training in found if training.model_id is not None}

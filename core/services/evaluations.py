@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from core.artifacts import ArtifactStore
-from core.errors import ConflictError, InputError, NotFoundError
+from core.errors import CadenzaError, ConflictError, InputError, NotFoundError
 from core.evaluation.results import VERSION
 from core.evaluation.settings import EvaluationSettings
 from core.models.datasets import Dataset
@@ -18,10 +18,11 @@ from core.models.generations import Generation
 from core.models.jobs import JobKind, JobState, Queue
 from core.models.trainings import Model, Training
 from core.queue.enqueue import enqueue
-from core.ready.shipped import ready_model
+from core.queue.logs import log
 from core.records.database import Database, announce
 from core.services.datasets import ready_dataset
 from core.services.generations import get_generation, plan_generation
+from core.services.lineage import trained_on
 from core.services.paging import Page, fetch_page
 from core.services.rows import kept, locked
 
@@ -118,6 +119,31 @@ def create_evaluation(
     return evaluation
 
 
+def evaluate_after_training(session: Session, store: ArtifactStore, training: Training, model: Model) -> None:
+    """Queue the evaluation that follows a training by itself, if it shall and its model is not being measured already.
+
+    One that cannot be is no reason to fail what made the model: the job's log says why.
+    """
+    measured = select(Evaluation.id).where(
+        Evaluation.model_id == model.id, Evaluation.dataset_id == training.dataset_id
+    )
+    if not training.evaluate or session.scalar(measured.limit(1)) is not None:
+        return
+    try:
+        with session.begin_nested():
+            create_evaluation(
+                session,
+                store,
+                model_id=model.id,
+                dataset_id=training.dataset_id,
+                owner=training.owner,
+                priority=LOW_PRIORITY,
+            )
+    except CadenzaError as error:
+        if training.job_id is not None:
+            log(session, training.job_id, f"No evaluation follows: {error}", "warning")
+
+
 def evaluable_split(generation: Generation, dataset: Dataset | None) -> str:
     """The held-out pieces on which a generation can be measured as it is now: "validation", "test", or "" for none."""
     ended = generation.job is None or generation.job.state.is_final
@@ -183,31 +209,6 @@ def delete_evaluation(database: Database, store: ArtifactStore, evaluation_id: i
     # Rows first, as everywhere: files without rows are swept.
     if folder:
         store.delete(folder)
-
-
-def trained_on(session: Session, model_id: int) -> Dataset | None:
-    """The dataset that a model was trained on; None when nobody here knows it, or the dataset is gone.
-
-    That of the shipped model is any import of the same music.
-    """
-    statement = (
-        select(Dataset)
-        .join(Training, Training.dataset_id == Dataset.id)
-        .where(Training.model_id == model_id, Dataset.ready)
-        .order_by(Training.id.desc())
-        .limit(1)
-    )
-    if (dataset := session.scalar(statement)) is not None:
-        return dataset
-    ready = ready_model()
-    same_music = (
-        select(Dataset)
-        .join(Model, Model.content_hash == ready.content_hash)
-        .where(Model.id == model_id, Dataset.content_hash == ready.dataset_hash, Dataset.ready)
-        .order_by(Dataset.id.desc())
-        .limit(1)
-    )
-    return session.scalar(same_music)
 
 
 def can_be_measured_on() -> ColumnElement[bool]:

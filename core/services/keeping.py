@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -14,7 +15,9 @@ from core.modeling.checkpoints import Checkpoint
 from core.models.datasets import Dataset
 from core.models.trainings import Model, Training
 from core.records.database import Database, announce
-from core.services.rows import locked
+from core.services.evaluations import evaluate_after_training
+from core.services.lineage import link_to_training
+from core.services.rows import kept, locked
 from core.services.trainings import get_training
 
 _ATTEMPTS = 5
@@ -63,14 +66,29 @@ def store_model_files(store: ArtifactStore, checkpoint: Checkpoint, best: bytes,
     return files
 
 
-def add_training_model(session: Session, training: Training, files: ModelFiles) -> Model | None:
-    """Add the model of a locked training; None when the training has that very model already (drop the files then)."""
+def locked_training(session: Session, training_id: int) -> tuple[Training, Dataset | None]:
+    """A training, kept from all other writers, and its dataset, kept from being deleted, until the transaction ends.
+
+    Raises:
+        NotFoundError: there is no such training.
+    """
+    # The dataset first: whoever deletes it holds it while the trainings on it are told.
+    number = session.scalar(select(Training.dataset_id).where(Training.id == training_id))
+    dataset = kept(session, Dataset, number) if number is not None else None
+    training = locked(session, Training, training_id)
+    if training is None:
+        raise NotFoundError(f"There is no training {training_id}.")
+    return training, dataset
+
+
+def add_training_model(
+    session: Session, training: Training, dataset: Dataset | None, files: ModelFiles
+) -> tuple[Model, bool]:
+    """Add a model of a locked training, unless that very one is there (drop the files then); whether it was added."""
     checkpoint = files.checkpoint
-    present = session.get(Model, training.model_id) if training.model_id is not None else None
-    if present is not None and present.content_hash == checkpoint.content_hash:
+    if (present := _model_of(session, training, checkpoint.content_hash)) is not None:
         present.figures = {**present.figures, **checkpoint.figures}
-        return None
-    dataset = session.get(Dataset, training.dataset_id) if training.dataset_id is not None else None
+        return present, False
     model = Model(
         name=training.name,
         owner=training.owner,
@@ -83,19 +101,18 @@ def add_training_model(session: Session, training: Training, files: ModelFiles) 
         checkpoint_key=files.checkpoint_key,
         last_checkpoint_key=files.last_checkpoint_key,
         stored_bytes=files.size_bytes,
-        dataset_name=dataset.name if dataset is not None else "",
     )
     session.add(model)
-    session.flush()
-    training.model_id = model.id
+    link_to_training(session, model, training, dataset)
     announce(session, f"training:{training.id}", "models")
-    return model
+    return model, True
 
 
 def keep_model(database: Database, store: ArtifactStore, training_id: int) -> Model:
     """Make a model of a training's best checkpoint so far; the one that is there, if that is it.
 
-    May be called at any time, by several at once too. A training that goes on afterwards makes a model of its own.
+    May be called at any time, by several at once too. A training that goes on afterwards makes a model of its own, and
+    is evaluated then; of one that has ended before (cancelled, failed) the evaluation follows here.
 
     Raises:
         NotFoundError: there is no such training.
@@ -106,22 +123,25 @@ def keep_model(database: Database, store: ArtifactStore, training_id: int) -> Mo
     files = store_model_files(store, Checkpoint.from_bytes(best), best, last)
     try:
         with database.transaction() as session:
-            training = _locked_training(session, training_id)
-            model = add_training_model(session, training, files)
-            kept = model if model is not None else session.get_one(Model, training.model_id)
+            training, dataset = locked_training(session, training_id)
+            model, added = add_training_model(session, training, dataset, files)
+            if added and (training.job is None or training.job.state.is_final):
+                evaluate_after_training(session, store, training, model)
     except BaseException as error:
         files.delete_after(error, store)
         raise
-    if model is None:
+    if not added:
         files.delete(store)
-    return kept
+    return model
 
 
-def _locked_training(session: Session, training_id: int) -> Training:
-    training = locked(session, Training, training_id)
-    if training is None:
-        raise NotFoundError(f"There is no training {training_id}.")
-    return training
+def _model_of(session: Session, training: Training, content_hash: str) -> Model | None:
+    """The newest model of this content that a training made, kept from being deleted meanwhile."""
+    own = (Model.training_id == training.id, Model.origin == "trained", Model.content_hash == content_hash)
+    for number in session.scalars(select(Model.id).where(*own).order_by(Model.id.desc())).all():
+        if (model := kept(session, Model, number)) is not None:
+            return model
+    return None
 
 
 def _read_checkpoints(database: Database, store: ArtifactStore, training_id: int) -> tuple[bytes, bytes | None]:

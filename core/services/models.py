@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,6 +16,7 @@ from core.models.jobs import Job, JobState
 from core.models.trainings import Model
 from core.records.database import Database, announce
 from core.services.keeping import ModelFiles, store_model_files
+from core.services.lineage import link_like_its_copy
 from core.services.measuring import job_measuring
 from core.services.paging import Page, fetch_page
 from core.services.rows import kept, locked, storable
@@ -27,6 +29,11 @@ def find_models(session: Session, *, search: str = "", page: int = 1, per_page: 
     if words := storable(search).strip():
         statement = statement.where(Model.name.icontains(words, autoescape=True))
     return fetch_page(session, statement, page=page, per_page=per_page)
+
+
+def model_names(session: Session, model_ids: Sequence[int]) -> dict[int, str]:
+    """The names of some models, by their numbers."""
+    return {row.id: row.name for row in session.execute(select(Model.id, Model.name).where(Model.id.in_(model_ids)))}
 
 
 def get_model(session: Session, model_id: int) -> Model:
@@ -146,7 +153,7 @@ def upload_model(database: Database, store: ArtifactStore, data: bytes, *, name:
 def add_stored_model(
     session: Session, files: ModelFiles, *, name: str, owner: str, origin: str, dataset_name: str = ""
 ) -> Model:
-    """Add the model of stored files that no training of this installation made."""
+    """Add the model of stored files from elsewhere; a copy of one that was trained here has the same training."""
     checkpoint = files.checkpoint
     model = Model(
         name=name,
@@ -162,6 +169,7 @@ def add_stored_model(
         origin=origin,
         dataset_name=dataset_name,
     )
+    link_like_its_copy(session, model)
     session.add(model)
     session.flush()
     announce(session, "models")

@@ -22,7 +22,7 @@ from core.models.jobs import Job, JobKind, JobState, Queue
 from core.music.notes import Notes
 from core.queue.enqueue import enqueue
 from core.records.database import announce
-from core.services.evaluations import trained_on
+from core.services.lineage import trained_on
 from core.services.rows import locked
 from core.services.takes import get_take
 

@@ -15,11 +15,12 @@ from core.errors import InputError, MidiError, StorageError
 from core.fields import PersonSettings, setting
 from core.models.datasets import Dataset, Piece
 from core.models.generations import Generation, Take
-from core.models.trainings import Model, Training
+from core.models.trainings import Model
 from core.models.uploads import Upload
 from core.music.reading import read_midi
 from core.sampling.settings import PrimerSettings
 from core.services.datasets import original_midi
+from core.services.lineage import trained_on
 from core.services.uploads import may_use
 
 _COPIES_TRIED = 5
@@ -96,14 +97,15 @@ def primer_key(sha256: str) -> str:
 
 
 def _default_piece(session: Session, model: Model, needed: int) -> PrimerChoice:
-    statement = (
-        select(Piece.id)
-        .join(Training, Training.dataset_id == Piece.dataset_id)
-        .where(Training.model_id == model.id, Piece.notes_count >= needed)
-        .order_by((Piece.split == "validation").desc(), Piece.index)
-        .limit(1)
-    )
-    piece_id = session.scalar(statement)
+    own, piece_id = trained_on(session, model.id), None
+    if own is not None:
+        statement = (
+            select(Piece.id)
+            .where(Piece.dataset_id == own.id, Piece.notes_count >= needed)
+            .order_by((Piece.split == "validation").desc(), Piece.index)
+            .limit(1)
+        )
+        piece_id = session.scalar(statement)
     if piece_id is None:
         anywhere = (
             select(Piece.id)

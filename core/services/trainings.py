@@ -89,7 +89,7 @@ def create_training(
 
 
 def get_training(session: Session, training_id: int) -> Training:
-    """One training with its job, dataset and model.
+    """One training with its job and dataset.
 
     Raises:
         NotFoundError: there is none of this number.
@@ -97,7 +97,7 @@ def get_training(session: Session, training_id: int) -> Training:
     statement = (
         select(Training)
         .where(Training.id == training_id)
-        .options(joinedload(Training.job), joinedload(Training.dataset), joinedload(Training.model))
+        .options(joinedload(Training.job), joinedload(Training.dataset))
     )
     training = session.scalar(statement)
     if training is None:
@@ -118,9 +118,7 @@ def advice_on(training: Training) -> str:
 def find_trainings(session: Session, *, page: int = 1, per_page: int = 50) -> Page[Training]:
     """All trainings, the newest first."""
     statement = (
-        select(Training)
-        .options(joinedload(Training.job), joinedload(Training.dataset), joinedload(Training.model))
-        .order_by(Training.id.desc())
+        select(Training).options(joinedload(Training.job), joinedload(Training.dataset)).order_by(Training.id.desc())
     )
     return fetch_page(session, statement, page=page, per_page=per_page)
 

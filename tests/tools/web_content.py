@@ -35,6 +35,7 @@ from core.sampling.facts import SAMPLER_VERSION
 from core.sampling.settings import GenerationSettings
 from core.services.evaluations import create_evaluation
 from core.services.generations import create_generation
+from core.services.lineage import link_to_training
 from core.training.settings import LstmSettings
 
 FIGURES = {f"held_out_nats_per_{unit}": value for unit, value in (("event", 2.5), ("note", 6.25), ("second", 50.5))}
@@ -131,7 +132,6 @@ class WebContent:
         with self.database.transaction() as session:
             training = Training(
                 dataset_id=dataset_id,
-                model_id=model_id,
                 name="Done",
                 family="lstm",
                 settings=LstmSettings().model_dump(mode="json"),
@@ -141,6 +141,8 @@ class WebContent:
             )
             session.add(training)
             session.flush()
+            model, dataset = session.get_one(Model, model_id), session.get(Dataset, dataset_id)
+            link_to_training(session, model, training, dataset)
             for step in (100, 200, 300):
                 values = {"train_loss": 4 - step / 200, "seconds": step * 1.5}
                 session.add(TrainingPoint(training_id=training.id, step=step, values=values))

@@ -6,18 +6,17 @@ from typing import Any
 
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.errors import InputError
 from core.evaluation.settings import EvaluationSettings
 from core.models.datasets import Dataset
-from core.models.trainings import Training
 from core.ready.shipped import card_of
 from core.services import evaluations
 from core.services import models as service
 from core.services.comparability import chose_checkpoint
 from core.services.generations import create_generation, find_generations
+from core.services.lineage import trained_on, trainings_behind
 from core.services.ready import add_ready_model
 from core.services.trainings import find_trainings
 from core.training.settings import FAMILIES
@@ -59,11 +58,10 @@ def show(model_id: int) -> Response:
     """One model: figures, settings, curves, what it has made."""
     with current_services().database.reading() as session:
         model = service.get_model(session, model_id)
-        statement = select(Training).where(Training.model_id == model_id).order_by(Training.id.desc()).limit(1)
         return page(
             "models/show.html",
             model=model,
-            training=None if wanted_part() else session.scalar(statement),
+            training=None if wanted_part() else trainings_behind(session, [model_id]).get(model_id),
             generations=find_generations(session, model_id=model_id, per_page=8),
             labels=setting_labels(model.family),
             **_measured(session, model_id),
@@ -131,7 +129,7 @@ def delete(model_id: int) -> ResponseReturnValue:
 def _measured(session: Session, model_id: int) -> dict[str, Any]:
     """The newest finished evaluation, those under way, and what the form of another one needs."""
     found = evaluations.find_evaluations(session, model_id=model_id, per_page=_EVALUATIONS_SHOWN)
-    own = evaluations.trained_on(session, model_id)
+    own = trained_on(session, model_id)
     lacks = "is not here" if own is None else "has no held-out pieces"
     latest = evaluations.latest_evaluations(session, [model_id]).get(model_id)
     return {

@@ -16,6 +16,7 @@ from core.services import trainings as service
 from core.services.datasets import get_dataset
 from core.services.estimates import Estimate, estimate_training
 from core.services.keeping import keep_model
+from core.services.models import model_names
 from core.services.window_fit import check_window, window_advice
 from core.training.settings import FAMILIES, EventSettings, FamilySettings, parse_training_settings, stored_values
 from webui.context import current_services
@@ -53,7 +54,9 @@ _CURVES: dict[str, tuple[str, dict[str, str]]] = {
 def index() -> Response:
     """All trainings."""
     with current_services().database.reading() as session:
-        return page("trainings/index.html", found=service.find_trainings(session, page=number_arg("page"), per_page=25))
+        found = service.find_trainings(session, page=number_arg("page"), per_page=25)
+        names = model_names(session, [each.model_id for each in found.items if each.model_id is not None])
+        return page("trainings/index.html", found=found, model_names=names)
 
 
 @bp.get("/new")

@@ -22,7 +22,8 @@ from core.models.jobs import Job, Unit, UnitState
 from core.music.notes import Notes
 from core.records.database import announce
 from core.services.comparability import chose_checkpoint
-from core.services.evaluations import get_evaluation, trained_on
+from core.services.evaluations import get_evaluation
+from core.services.lineage import trained_on
 from core.services.models import stored_checkpoint
 from core.services.originality import Originality, open_originality, passage_of, store_passages
 from core.services.takes import get_take, take_notes

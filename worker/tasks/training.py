@@ -6,18 +6,16 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from sqlalchemy import delete
-from sqlalchemy.orm import Session
 
 from core.datasets.corpus import Corpus
-from core.errors import CadenzaError, CheckpointError, ConflictError
+from core.errors import CheckpointError, ConflictError
 from core.modeling.checkpoints import Checkpoint
 from core.models.datasets import Dataset
-from core.models.trainings import Model, Training
+from core.models.trainings import Training
 from core.models.trainings import TrainingPoint as PointRow
-from core.queue.logs import log
 from core.records.database import announce
-from core.services.evaluations import LOW_PRIORITY, create_evaluation
-from core.services.keeping import add_training_model, store_model_files
+from core.services.evaluations import evaluate_after_training
+from core.services.keeping import add_training_model, locked_training, store_model_files
 from core.services.trainings import get_training
 from core.training.hooks import TrainingInterrupted, TrainingPoint, TrainingProgress, TrainingResult
 from core.training.run import train
@@ -55,18 +53,18 @@ def _finish(context: UnitContext, training_id: int, result: TrainingResult) -> N
     files = store_model_files(context.store, result.best, result.best.to_bytes(), result.last.to_bytes())
     try:
         with context.transaction() as session:
-            row = session.get_one(Training, training_id)
+            row, dataset = locked_training(session, training_id)
             row.step, row.epoch = result.steps, result.epochs
             row.stop_reason = _stop_reason(result, row.settings)
             row.figures = dict(result.best.figures)
-            model = add_training_model(session, row, files)
-            if model is not None and row.evaluate:
-                _evaluate(context, session, row, model)
+            model, added = add_training_model(session, row, dataset, files)
+            # Also of a model that was kept before the end: nothing followed then.
+            evaluate_after_training(session, context.store, row, model)
             context.mark_progressed(session)
     except BaseException as error:
         files.delete_after(error, context.store)
         raise
-    if model is None:
+    if not added:
         files.delete(context.store)
 
 
@@ -76,22 +74,6 @@ def _stop_reason(result: TrainingResult, settings: Mapping[str, Any]) -> str:
     if settings.get("minutes") and result.steps < settings["steps"]:
         return f"done: {result.steps:,} of {settings['steps']:,} steps fitted into the time limit"
     return "all steps done"
-
-
-def _evaluate(context: UnitContext, session: Session, training: Training, model: Model) -> None:
-    """Queue the evaluation that follows a training; one that cannot be is no reason to fail the training."""
-    try:
-        with session.begin_nested():
-            create_evaluation(
-                session,
-                context.store,
-                model_id=model.id,
-                dataset_id=training.dataset_id,
-                owner=training.owner,
-                priority=LOW_PRIORITY,
-            )
-    except CadenzaError as error:
-        log(session, context.job_id, f"No evaluation follows: {error}", "warning")
 
 
 def _train(context: UnitContext, settings: FamilySettings, corpus: Corpus, hooks: _RowHooks) -> TrainingResult:

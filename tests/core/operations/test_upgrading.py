@@ -90,9 +90,12 @@ def content(database: Database, like: dict[str, list[dict[str, Any]]] | None = N
 def test_everything_is_still_there_after_an_upgrade(old: Database, tmp_path: Path) -> None:
     before = content(old)
     assert {len(rows) for rows in before.values()} == {_ROWS}
+    # A later revision has it the other way round: each model names its training.
+    named = {each.pop("model_id"): each["id"] for each in before["training"]}
     said: list[str] = []
     assert upgrade_with_copy(old, tmp_path / "backups", said.append) == schema.newest()
     assert content(old, like=before) == before
+    assert {each["id"]: each["training_id"] for each in content(old)["model"]} == named
     schema.require_current(old)
     assert len(said) == 2
     (copy,) = (tmp_path / "backups").iterdir()
@@ -107,6 +110,7 @@ def test_everything_is_still_there_after_an_upgrade(old: Database, tmp_path: Pat
     for each in before["worker"]:
         each |= {"state": "gone", "unit_id": None}
     assert content(old, like=before) == before
+    assert {each["id"]: each["training_id"] for each in content(old)["model"]} == named
     assert store.exists("kept/file")
     assert upgrade_with_copy(old, tmp_path / "backups") == schema.newest()
     assert len(list((tmp_path / "backups").iterdir())) == 1

@@ -137,7 +137,7 @@ def test_keeping_at_once_makes_one_model(content: WebContent, at_once: Callable[
         keep_model(database, store, training)
     store.write("trainings/1/best.cadenza", content.checkpoint().to_bytes())
     with database.transaction() as session:
-        session.execute(update(Training).values(best_key="trainings/1/best.cadenza", model_id=None))
+        session.execute(update(Training).values(best_key="trainings/1/best.cadenza", evaluate=False))
     kept = at_once(*[lambda: keep_model(database, store, training).id] * 4)
     (_, model) = models(database)
     assert kept == [model.id] * 4

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from core.models.datasets import Dataset
 from core.models.trainings import Model
 from core.ready.shipped import ready_checkpoint, ready_model
-from core.services.evaluations import trained_on
+from core.services.lineage import trained_on
 from core.services.models import delete_model, upload_model
 from core.services.ready import add_ready_model
 from tests.tools.web_content import WebContent

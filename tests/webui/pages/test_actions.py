@@ -153,6 +153,16 @@ def test_a_model_travels_as_a_file(client: FlaskClient, everything: Any, content
         copy = session.query(Model).order_by(Model.id.desc()).first()
         assert copy is not None
         assert (copy.name, copy.origin) == ("travelled", "uploaded")
+    # It has the curves and the dataset of the model that it is a copy of.
+    shown = client.get(f"/models/{copy.id}").text
+    assert "trained on Small pieces, uploaded" in shown
+    assert f'data-chart="/trainings/{everything.training}/loss.json' in shown
+    assert "(trained on it)" in shown
+    said = client.get(f"/api/v1/models/{copy.id}").json
+    assert (said["training_id"], said["dataset_id"]) == (everything.training, everything.dataset)
+    trainings = client.get("/trainings").text
+    assert f'href="/models/{everything.model}"' in trainings
+    assert f'href="/models/{copy.id}"' not in trainings
     broken = client.post("/models", data={"file": (io.BytesIO(data[:-200]), "broken.cadenza")}, headers=JSON)
     assert broken.status_code == 422
     assert client.post("/models", headers=JSON).status_code == 422

@@ -12,13 +12,17 @@ from core.datasets.corpus import Corpus
 from core.encoding.performance import NOTE_OFF, TIME_SHIFT, VELOCITY
 from core.errors import ConflictError
 from core.modeling.checkpoints import Checkpoint
+from core.models.datasets import Dataset
 from core.models.evaluations import Evaluation, SharedPassage
 from core.models.generations import Generation, Take
 from core.models.jobs import Job, JobKind, JobState, Queue
-from core.models.trainings import Training
+from core.models.trainings import Model, Training
+from core.queue.control import cancel
 from core.services.evaluations import LOW_PRIORITY, create_evaluation, delete_evaluation, get_evaluation
 from core.services.generations import delete_generation
 from core.services.jobs import retry_job
+from core.services.keeping import keep_model
+from core.services.lineage import link_to_training
 from core.services.models import delete_model
 from core.services.originality import passages_of, request_originality
 from core.services.trainings import create_training
@@ -176,11 +180,10 @@ def test_without_takes_the_likelihood_alone_is_measured(measured_on_sqlite: tupl
 def learned(workplace: Any, model: int, dataset: int) -> None:
     """Say that a model was trained on a dataset."""
     with workplace.database.transaction() as session:
-        session.add(
-            Training(
-                dataset_id=dataset, model_id=model, name="done", family="lstm", settings={}, step=1, steps=1, figures={}
-            )
-        )
+        training = Training(dataset_id=dataset, name="done", family="lstm", settings={}, step=1, steps=1, figures={})
+        session.add(training)
+        session.flush()
+        link_to_training(session, session.get_one(Model, model), training, session.get_one(Dataset, dataset))
 
 
 def test_pieces_that_the_model_has_seen_are_counted_and_own_validation_pieces_are_told(
@@ -236,6 +239,40 @@ def test_an_evaluation_follows_a_training_unless_it_is_not_wanted(sqlite_workpla
     assert evaluation.model_id == training.model_id
     assert evaluation.dataset_id == dataset
     assert job.priority == LOW_PRIORITY
+
+
+def test_a_model_kept_during_its_training_is_held_against_the_same_music(workplace: Any, corpus: Any) -> None:
+    dataset = workplace.dataset(corpus)
+    tiny = {"embedding": 8, "units": 8, "steps": 4, "evaluate_every": 2, "batch_size": 2, "window": 16}
+    with workplace.database.transaction() as session:
+        training = create_training(session, dataset_id=dataset, family="lstm", values=tiny).id
+    context = workplace.claim(Queue.TRAINING)
+    tell, kept = context.progress, []
+
+    def keeping(*args: Any, **values: Any) -> None:
+        tell(*args, **values)
+        if values.get("done") == 3:
+            kept.append(keep_model(workplace.database, workplace.store, training).id)
+
+    context.progress = keeping
+    training_task.run(context)
+    workplace.finish(context)
+    with workplace.database.transaction() as session:
+        final = session.get_one(Training, training).model_id
+        assert final not in kept
+        (own,) = session.scalars(select(Evaluation))
+        assert own.model_id == final
+        cancel(session, own.job_id)
+        number = create_evaluation(session, workplace.store, model_id=kept[0], values={"takes": 2, "notes": 20}).id
+    workplace.run_all(task.run)
+    found = evaluation_of(workplace, number).results
+    assert (found["likelihood"]["seen"], found["likelihood"]["chose_checkpoint"]) == (0, True)
+    assert found["originality"]["dataset_id"] == dataset
+    workplace.generation(kept[0], seeds="3", length=30)
+    workplace.run_all(generation_task.run)
+    with workplace.database.transaction() as session:
+        take = session.scalars(select(Take).order_by(Take.id.desc())).first()
+        assert request_originality(session, take.id) is not None
 
 
 def test_a_failed_one_is_tried_again_and_goes_on(

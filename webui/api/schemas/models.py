@@ -41,7 +41,12 @@ class ModelOutput(ApiOutput):
     parameters: int
     content_hash: str
     origin: str
-    dataset_name: str
+    training_id: int | None = Field(
+        description="The training that made it, or that made the model that it is an uploaded copy of; null where that "
+        "was not here."
+    )
+    dataset_id: int | None = Field(description="What that training was on; null where that is not here, or deleted.")
+    dataset_name: str = Field(description="What it was trained on; empty where nobody here knows.")
     card: str = Field(
         description="Data, licence, figures and limits of the model that comes with Cadenza, as Markdown."
     )

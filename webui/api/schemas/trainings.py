@@ -52,7 +52,7 @@ class TrainingOutput(ApiOutput):
     figures: dict[str, Any] = Field(description='Such as {"held_out_nats_per_event": 2.1}.')
     dataset_id: int | None
     dataset_name: str
-    model_id: int | None = Field(description="The model that it produced.")
+    model_id: int | None = Field(description="The newest of the models that it produced.")
     created_at: Moment
     job: JobOutput | None
 
