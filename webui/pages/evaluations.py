@@ -19,6 +19,7 @@ from core.services.comparability import chose_checkpoint
 from core.services.comparing import MOST_COMPARED, Comparison, compare_models
 from core.services.loss_curves import curve_difference, loss_curves
 from core.services.models import find_models
+from core.services.standing import definitions_of
 from webui.api.schemas.evaluations import headline, numbers_of
 from webui.context import current_services
 from webui.forms import form_values
@@ -143,6 +144,7 @@ def words() -> dict[str, Any]:
         "hanging_rule": hanging_rule,
         "threshold_rule": threshold_rule,
         "current_version": VERSION,
+        "definitions_of": definitions_of,
         "sets": {name: titles[name] for name in SETS},
         "densities": [FEATURES[name] for name in DENSITIES],
     }
