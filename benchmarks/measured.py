@@ -53,14 +53,14 @@ def measure(checkpoint: Checkpoint, corpus: Corpus, takes: int, split: Split = "
     if checkpoint.encoding == "performance":
         likelihood = held_out_likelihood(checkpoint, held_out, lambda _: None).figures()
     composed, notes_per_second = _compose(checkpoint, held_out, takes)
-    train = list(corpus.pieces("train"))
-    index = PassageIndex.build(train, range(len(train)))
+    train = corpus.training_pieces(checkpoint.settings.get("files", 0))
+    index = PassageIndex.build(list(train.values()), list(train))
     found = [longest_shared(take, index) for take in composed]
     shared, notes = [passage.notes if passage else 0 for passage in found], [len(take) for take in composed]
     return Measured(
         likelihood,
         music_results(composed, held_out, _TAKE.longest_note),
-        originality_results(shared, notes, unrelated_passages(held_out, index, dict(enumerate(train)))),
+        originality_results(shared, notes, unrelated_passages(held_out, index, train)),
         notes_per_second,
     )
 

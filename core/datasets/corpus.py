@@ -58,6 +58,15 @@ class Corpus:
         for index in np.flatnonzero(self.splits == SPLITS.index(split)):
             yield self.piece(int(index))
 
+    def training_pieces(self, files: int = 0) -> dict[int, Notes]:
+        """Number to notes of the pieces that a training with the setting `files` reads, which a search is held against.
+
+        The first so many of the training pieces that have notes; 0 means all of them.
+        """
+        train = (int(number) for number in np.flatnonzero(self.splits == SPLITS.index("train")))
+        filled = [number for number in train if self.offsets[number] < self.offsets[number + 1]]
+        return {number: self.piece(number) for number in filled[: files or None]}
+
     def to_bytes(self) -> bytes:
         """The stored form: an uncompressed npz; equal corpora give equal bytes."""
         buffer = io.BytesIO()

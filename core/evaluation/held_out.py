@@ -24,13 +24,14 @@ class HeldOutPieces:
     seen: int
 
 
-def held_out_pieces(corpus: Corpus, split: Split, trained_on: Corpus | None = None) -> HeldOutPieces:
+def held_out_pieces(corpus: Corpus, split: Split, trained_on: Corpus | None = None, files: int = 0) -> HeldOutPieces:
     """The pieces of one split.
 
     Args:
         corpus: the dataset to measure on.
         split: "validation" or "test".
         trained_on: the dataset that the model was trained on, when it is another one.
+        files: to how many of its training pieces the model's training was limited; 0 for all.
 
     Raises:
         ConflictError: there is none, or a piece of the split is also one of the corpus's own training pieces.
@@ -45,7 +46,9 @@ def held_out_pieces(corpus: Corpus, split: Split, trained_on: Corpus | None = No
             f"{both} of the {split} pieces of this dataset are training pieces too, so no figure would be held out; "
             "import it again."
         )
-    others = {_digest(piece) for piece in trained_on.pieces("train")} if trained_on is not None else set()
+    others = (
+        {_digest(piece) for piece in trained_on.training_pieces(files).values()} if trained_on is not None else set()
+    )
     return HeldOutPieces(pieces, sum(_digest(piece) in others for piece in pieces))
 
 

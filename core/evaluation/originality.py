@@ -12,9 +12,12 @@ from core.evaluation.alignment import Passage, passages_along
 from core.evaluation.passages import TICKS_PER_SECOND, Line, PassageIndex
 from core.music.notes import Notes
 
-VERSION = 2
-"""Raised whenever the same take and pieces would be found to share another passage. 1 lost a passage at each note that
-was put in or left out."""
+VERSION = 3
+"""Raised whenever the same take would be found to share another passage with a dataset. 2 counted what a person gave a
+take to begin with, and held it against training pieces that its model's training had left out; of all other takes it
+says the same as 3. 1 lost a passage at each note that was put in or left out."""
+INDEX_VERSION = 2
+"""Of what is stored of a dataset's pieces: raised with `VERSION` where that would be another one, too."""
 # What occurs more often is a common figure, a trill or a scale, of which sharing says nothing; nothing starts there.
 _MOST_PLACES = 256
 _MOST_DIAGONALS = 64

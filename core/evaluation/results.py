@@ -2,7 +2,9 @@
 
 `likelihood`: `kind` is "events" (then `nats_per_event`, `nats_per_note`, `nats_per_second` and the sums `nats`,
 `events`, `notes`, `seconds`, `pieces`) or "article" (then the article's `loss` and its parts); `seen` pieces.
-`music`: see `music_results`. `originality`: see `originality_results`.
+`music`: see `music_results`. `originality`: see `originality_results`, with `dataset_id`, `dataset_name`,
+`longest_take_id` and `pieces_used`: so many training pieces, the first, were searched, 0 for all. Both have
+`given_notes`: with so many notes the takes had been given to begin with, which are left out.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ from core.evaluation.overlap import overlap
 from core.evaluation.unrelated import EXCERPT_NOTES, Unrelated
 from core.music.notes import Notes
 
-VERSION = 3
-"""2 had no transitions between note lengths. 1 counted as hanging only notes of 15 s or more, which takes that are
-limited to 8 s cannot have, and flagged takes of any length from the excerpts' 99th percentile on, which of few excerpts
-lies below the longest."""
+VERSION = 4
+"""3 measured what a person gave takes to begin with, too, and held them against training pieces that their model's
+training had left out; of all others it says the same. 2 had no transitions between note lengths. 1 counted as hanging
+only notes of 15 s or more, which takes that are limited to 8 s cannot have, and flagged takes of any length from the
+excerpts' 99th percentile on, which of few excerpts lies below the longest."""
 SETS = ("takes", "real", "random")
 """What is held against the reference: the takes, real music beside them, random notes."""
 _FEWEST_EXCERPTS = 32
@@ -135,7 +138,8 @@ def _compared(
     parts: dict[str, dict[str, float]] = {}
     for which, table in tables.items():
         rows = table[name]
-        figures = {} if FEATURES[name].vector or not len(rows) else {"mean": float(np.nanmean(np.append(rows, np.nan)))}
+        known = rows[np.isfinite(rows)]
+        figures = {} if FEATURES[name].vector or not len(known) else {"mean": float(known.mean())}
         found = overlap(reference[name], rows) if len(rows) and len(reference[name]) else None
         if found is not None:
             figures.update(area=found.area, divergence=found.divergence)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from core.evaluation.excerpts import excerpt
-from core.evaluation.originality import VERSION, longest_shared
+from core.evaluation.originality import INDEX_VERSION, longest_shared
 from core.evaluation.passages import PassageIndex
 from core.music.notes import Notes
 
@@ -74,7 +74,7 @@ class Unrelated:
     def as_json(self) -> dict[str, Any]:
         """What is stored beside the index."""
         return {
-            "version": VERSION,
+            "version": INDEX_VERSION,
             "lengths": list(self.lengths),
             "related": self.related,
             "pieces": self.pieces,
@@ -110,7 +110,9 @@ def unrelated_passages(
     """
     chosen = _excerpts(dict(enumerate(held_out)), _MOST_EXCERPTS)
     count = sum(map(len, chosen.values()))
-    others = _excerpts(training or {}, _MOST_EXCERPTS - count) if count < _ENOUGH_EXCERPTS else {}
+    # A single training piece has no others.
+    usable = training if training and len(training) > 1 and count < _ENOUGH_EXCERPTS else {}
+    others = _excerpts(usable, _MOST_EXCERPTS - count)
     total = sum(len(cuts) for cuts in [*chosen.values(), *others.values()])
     done = 0
 

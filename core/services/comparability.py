@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from core.models.evaluations import Evaluation
 from core.services.lineage import trained_on
+from core.services.standing import definitions_of
 
 Fact = Callable[[Evaluation], Any]
 
@@ -21,9 +22,9 @@ def differences(evaluations: Sequence[Evaluation]) -> list[str]:
     facts: dict[str, Fact] = {
         "Takes": lambda each: _part(each, "music").get("takes"),
         "Notes of each take": lambda each: _part(each, "music").get("notes"),
-        "Definitions of the figures, version": lambda each: each.version,
+        "Definitions of the figures, version": definitions_of,
         "A note hangs from (s)": lambda each: _part(each, "music").get("hanging_seconds"),
-        "Copies are looked for in": lambda each: _part(each, "originality").get("dataset_name"),
+        "Copies are looked for in": _searched,
     }
     asked = {name for each in evaluations for name in _sampling(each)} - _WITHOUT_CONSEQUENCE
     facts.update({_title(name): _sampling_fact(name) for name in sorted(asked)})
@@ -50,6 +51,12 @@ def _difference(title: str, fact: Fact, evaluations: Sequence[Evaluation]) -> st
     if len({str(value) for value, _ in known}) < 2:
         return ""
     return f"{title}: {', '.join(f'{_text(value)} of {name}' for value, name in known)}."
+
+
+def _searched(evaluation: Evaluation) -> str | None:
+    found = _part(evaluation, "originality")
+    name, pieces = found.get("dataset_name"), found.get("pieces_used")
+    return f"{name} (its first {pieces:,})" if name and pieces else name
 
 
 def _part(evaluation: Evaluation, name: str) -> dict[str, Any]:

@@ -12,18 +12,20 @@ from sqlalchemy.orm import Session, joinedload
 from core.artifacts import ArtifactStore
 from core.datasets.corpus import Corpus
 from core.errors import ConflictError, StorageError
-from core.evaluation.originality import VERSION, longest_shared
+from core.evaluation.originality import INDEX_VERSION, VERSION, longest_shared
 from core.evaluation.passages import PassageIndex
 from core.evaluation.unrelated import Unrelated, unrelated_passages
 from core.models.datasets import Dataset
 from core.models.evaluations import SharedPassage
 from core.models.generations import Generation, Take
 from core.models.jobs import Job, JobKind, JobState, Queue
+from core.models.trainings import Model
 from core.music.notes import Notes
 from core.queue.enqueue import enqueue
 from core.records.database import announce
 from core.services.lineage import trained_on
 from core.services.rows import locked
+from core.services.standing import is_current, passages_stand_from
 from core.services.takes import get_take
 
 Told = Callable[[str, int, int], None]
@@ -37,27 +39,53 @@ class Originality:
     unrelated: Unrelated
 
 
-def index_keys(corpus_key: str) -> tuple[str, str]:
-    """Where a dataset's index and what unrelated pieces share are kept: beside its notes, from which they are made."""
+def index_keys(corpus_key: str, files: int = 0) -> tuple[str, str]:
+    """Where a dataset's index and what unrelated pieces share are kept: beside its notes, from which they are made.
+
+    Models that were trained on other parts of a dataset have each an index of their own; `files` as `pieces_used` says.
+    """
     folder = corpus_key.rpartition("/")[0]
-    return f"{folder}/passages-{VERSION}.npz", f"{folder}/unrelated-{VERSION}.json"
+    part = f"{INDEX_VERSION}-first-{files}" if files else f"{INDEX_VERSION}"
+    return f"{folder}/passages-{part}.npz", f"{folder}/unrelated-{part}.json"
+
+
+def pieces_used(session: Session, model: Model | None, dataset: Dataset) -> int:
+    """The first so many training pieces of a dataset are those that a model was trained on.
+
+    0 stands for all of them, also where it was trained on another dataset, or nobody here knows on which.
+    """
+    files = int(model.settings.get("files", 0)) if model is not None else 0
+    if model is None or not files:
+        return 0
+    own = trained_on(session, model.id)
+    if own is None or own.id != dataset.id:
+        return 0
+    train = dataset.statistics.get("splits", {}).get("train", {}).get("pieces", 0)
+    return files if files < train else 0
 
 
 def open_originality(
-    store: ArtifactStore, dataset: Dataset, corpus: Callable[[], Corpus], told: Told = lambda *_: None
+    store: ArtifactStore,
+    dataset: Dataset,
+    corpus: Callable[[], Corpus],
+    told: Told = lambda *_: None,
+    files: int = 0,
 ) -> Originality:
-    """The stored index of a dataset; built and stored first where there is none, or a damaged or older one.
+    """The stored index of a dataset's training pieces, or of the first `files` of them.
+
+    It is built and stored first where there is none, or a damaged or older one.
 
     Args:
         store: where it is kept, beside the dataset's notes.
         dataset: imported.
         corpus: gives the dataset's notes, asked only when the index must be built.
         told: called with the phase, what is done and what there is to do; may raise to interrupt.
+        files: as `pieces_used` gives it.
 
     Raises:
         StorageError: the store refuses.
     """
-    index_key, words_key = index_keys(dataset.corpus_key)
+    index_key, words_key = index_keys(dataset.corpus_key, files)
     if store.exists(index_key) and store.exists(words_key):
         try:
             stored = Unrelated.from_json(json.loads(store.read(words_key)))
@@ -65,10 +93,9 @@ def open_originality(
         except (StorageError, ValueError, KeyError, TypeError):
             pass  # whatever it was, it is made anew
     notes = corpus()
-    train = [number for number, split in enumerate(notes.splits) if split == 0]
-    told("indexing the training pieces", 0, len(train))
-    pieces = {number: notes.piece(number) for number in train}
-    index = PassageIndex.build(list(pieces.values()), train)
+    pieces = notes.training_pieces(files)
+    told("indexing the training pieces", 0, len(pieces))
+    index = PassageIndex.build(list(pieces.values()), list(pieces))
     unrelated = unrelated_passages(
         list(notes.pieces("validation")),
         index,
@@ -80,10 +107,10 @@ def open_originality(
     return Originality(index, unrelated)
 
 
-def stored_unrelated(store: ArtifactStore, dataset: Dataset) -> Unrelated | None:
-    """What unrelated pieces share with a dataset's training pieces, if it has been looked up already."""
+def stored_unrelated(store: ArtifactStore, dataset: Dataset, files: int = 0) -> Unrelated | None:
+    """What unrelated pieces share with a dataset's first `files` training pieces, if it has been looked up already."""
     try:
-        return Unrelated.from_json(json.loads(store.read(index_keys(dataset.corpus_key)[1])))
+        return Unrelated.from_json(json.loads(store.read(index_keys(dataset.corpus_key, files)[1])))
     except (StorageError, ValueError, KeyError, TypeError):
         return None
 
@@ -96,7 +123,7 @@ def passage_of(
     Args:
         originality: of the dataset.
         take: whose passage it is.
-        notes: of the take.
+        notes: those of the take that its model composed, at their times in the whole take.
         dataset_id: of the dataset.
         piece_ids: a piece's number by its index in the dataset.
     """
@@ -132,9 +159,10 @@ def store_passages(session: Session, rows: Sequence[SharedPassage]) -> None:
 
 def passages_of(session: Session, take_id: int) -> list[SharedPassage]:
     """What is known of a take: flagged passages first, then the longest, each with its piece and dataset."""
+    stand_from = passages_stand_from(get_take(session, take_id).generation)
     statement = (
         select(SharedPassage)
-        .where(SharedPassage.take_id == take_id)
+        .where(SharedPassage.take_id == take_id, SharedPassage.version >= stand_from)
         .options(joinedload(SharedPassage.piece), joinedload(SharedPassage.dataset))
     )
     # One for each dataset that the take was held against: few, so they need no index for their order.
@@ -148,22 +176,22 @@ def copies_among(session: Session, take_ids: Sequence[int]) -> dict[int, SharedP
     statement = (
         select(SharedPassage)
         .where(SharedPassage.take_id.in_(take_ids), SharedPassage.flagged)
-        .options(joinedload(SharedPassage.piece))
+        .options(
+            joinedload(SharedPassage.piece),
+            joinedload(SharedPassage.take).joinedload(Take.generation).joinedload(Generation.model),
+        )
     )
+    stand = [row for row in session.scalars(statement) if row.version >= passages_stand_from(row.take.generation)]
     # Few datasets have flagged one take, so they need no index for their order.
-    ascending = sorted(session.scalars(statement), key=lambda passage: (passage.notes, -passage.dataset_id))
+    ascending = sorted(stand, key=lambda passage: (passage.notes, -passage.dataset_id))
     return {passage.take_id: passage for passage in ascending}
 
 
 def count_searched(session: Session, generation_id: int) -> int:
     """How many takes of a generation were held against any training pieces."""
-    searched = select(SharedPassage.take_id).join(Take).where(Take.generation_id == generation_id).distinct()
+    stand = SharedPassage.version >= passages_stand_from(session.get_one(Generation, generation_id))
+    searched = select(SharedPassage.take_id).join(Take).where(Take.generation_id == generation_id, stand).distinct()
     return session.scalar(select(func.count()).select_from(searched.subquery())) or 0
-
-
-def is_current(passage: SharedPassage) -> bool:
-    """Whether the passage was searched as it would be today; an older one may have missed a longer one."""
-    return passage.version == VERSION
 
 
 def request_originality(session: Session, take_id: int, owner: str = "local") -> Job | None:

@@ -36,8 +36,8 @@ class EventTraining:
         self._hooks = hooks
         fresh = initial_weights(settings)
         self._keeper = Keeper(hooks, settings, settings.patience, "held_out_nats_per_event", fresh)
-        pieces, held_out = _pieces(corpus)
-        self._windows = EventWindows(pieces[: settings.files or None], settings)
+        pieces, held_out = _pieces(corpus, settings.files)
+        self._windows = EventWindows(pieces, settings)
         self._streams = [encode(piece) for piece in held_out]
         self._interval_streams = interval_subset(self._streams)
         self._digest = corpus_digest(corpus)
@@ -231,17 +231,18 @@ class EventTraining:
         return write_resume(self._settings, self._digest, place, trees), self._place.step
 
 
-def _pieces(corpus: Corpus) -> tuple[list[Notes], list[Notes]]:
-    """The pieces with notes to train on, and those held out.
+def _pieces(corpus: Corpus, files: int) -> tuple[list[Notes], list[Notes]]:
+    """The pieces to train on, and those with notes that are held out.
 
     Raises:
         TrainingError: there are none of one kind.
     """
-    pieces, held_out = ([piece for piece in corpus.pieces(split) if len(piece)] for split in ("train", "validation"))
+    pieces = list(corpus.training_pieces(files).values())
+    held_out = [piece for piece in corpus.pieces("validation") if len(piece)]
     if not pieces or not held_out:
         raise TrainingError(
-            f"This dataset has {len(pieces)} pieces to train on and {len(held_out)} held out; at least one of "
-            "each is needed. Import more files, so that some are held out."
+            f"This dataset has {len(corpus.training_pieces())} pieces to train on and {len(held_out)} held out; at "
+            "least one of each is needed. Import more files, so that some are held out."
         )
     return pieces, held_out
 

@@ -70,7 +70,7 @@ class TutorialTraining:
         self._hooks = hooks
         fresh = initial_weights(settings)
         self._keeper = Keeper(hooks, settings, settings.patience, "train_loss", fresh)
-        pieces = list(corpus.pieces("train"))[: settings.files or None]
+        pieces = list(corpus.training_pieces(settings.files).values())
         self._triples, self._starts = window_starts(pieces, settings.window)
         held_out = window_starts(list(corpus.pieces("validation")), settings.window)
         self._held_out_triples = held_out[0]

@@ -209,10 +209,11 @@ def _keys(database: Database) -> tuple[set[str], set[str]]:
         needed = {key for column in columns for key in session.scalars(select(column)) if key}
         digests = session.scalars(select(Take.sha256)).all()
         corpora = session.scalars(select(Dataset.corpus_key)).all()
+        parts = {0, *(model.settings.get("files", 0) for model in session.scalars(select(Model)))}
         uploads = session.execute(select(Upload.key, Upload.sha256)).all()
     needed |= {key for key, digest in uploads if digest}
     allowed = {f"audio/{digest[:2]}/{digest}.{extension}" for digest in digests for extension in ("wav", "mp3")}
-    allowed |= {key for corpus in corpora for key in index_keys(corpus)}
+    allowed |= {key for corpus in corpora for part in parts for key in index_keys(corpus, part)}
     return needed, allowed | {key for key, _digest in uploads}
 
 

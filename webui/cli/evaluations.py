@@ -138,6 +138,8 @@ def lines_of(results: dict[str, Any]) -> list[str]:
         lines.append(f"overlap with held-out pieces: {parts}")
     if music:
         lines.append(f"takes with defects per 1,000: {music['defects']['takes'].get('any', 0):.0f}")
+    if given := music.get("given_notes"):
+        lines.append(f"left out of these figures: {given} notes that the takes were given to begin with")
     if originality:
         flagged = f"{originality['flagged']} of {len(originality['takes'])}"
         lines.append(f"takes flagged as copies: {flagged}. {threshold_rule(originality)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,10 +11,11 @@ from sqlalchemy.orm.attributes import flag_modified
 
 from core.datasets.corpus import Corpus
 from core.errors import ConflictError
+from core.evaluation.excerpts import excerpt
 from core.evaluation.held_out import HeldOutPieces, held_out_pieces
 from core.evaluation.results import music_results, originality_results
 from core.models.base import utc_now
-from core.models.datasets import Dataset, Piece
+from core.models.datasets import Dataset
 from core.models.evaluations import Evaluation, SharedPassage
 from core.models.generations import Take
 from core.models.jobs import Job, Unit, UnitState
@@ -23,19 +23,17 @@ from core.music.notes import Notes
 from core.records.database import announce
 from core.services.comparability import chose_checkpoint
 from core.services.evaluations import get_evaluation
+from core.services.given import composed_part, given_notes
 from core.services.lineage import trained_on
 from core.services.models import stored_checkpoint
-from core.services.originality import Originality, open_originality, passage_of, store_passages
-from core.services.takes import get_take, take_notes
+from core.services.originality import passage_of, pieces_used
+from core.services.takes import take_notes
+from worker.tasks.copies import opened, piece_ids, search_take, store_found
 from worker.unit_context import Interrupt, UnitContext, UnitInterrupted
 
 _STAGES = 4
 _LOOK_SECONDS = 1.0
 _PASSAGES_AT_ONCE = 50
-_KEPT = 2
-
-# What this process has opened, the latest used last: the next take of the same dataset is searched in milliseconds.
-_opened: OrderedDict[str, Originality] = OrderedDict()
 
 
 def run(context: UnitContext) -> None:
@@ -47,7 +45,7 @@ def run(context: UnitContext) -> None:
         UnitInterrupted: the unit shall stop, or lets others go first; finished stages are kept.
     """
     if "take_id" in context.payload:
-        _search_take(context)
+        search_take(context)
     else:
         _Measuring(context).run()
 
@@ -60,8 +58,10 @@ class _Measuring:
         with context.database.reading() as session:
             self._evaluation = get_evaluation(session, int(context.payload["evaluation_id"]))
             self._trained_on = trained_on(session, self._evaluation.model_id)
+            used = pieces_used(session, self._evaluation.model, self._trained_on) if self._trained_on else 0
             self._chose_checkpoint = chose_checkpoint(session, self._evaluation)
             self._priority = session.scalar(select(Job.priority).where(Job.id == context.job_id)) or 0
+        self._pieces_used = used
         self._results: dict[str, Any] = dict(self._evaluation.results)
         self._corpora: dict[int, Corpus] = {}
         self._looked = time.monotonic()
@@ -77,11 +77,12 @@ class _Measuring:
             self._measure_likelihood(held_out)
         if self._evaluation.generation_id is not None:
             self._compose()
-            takes = self._takes()
+            given = self._given()
+            takes = self._takes(given)
             if "music" not in self._results:
-                self._compare([notes for _, notes in takes], held_out.pieces)
+                self._compare([notes for _, notes in takes], held_out.pieces, len(given))
             if "originality" not in self._results:
-                self._search(takes, self._trained_on or dataset)
+                self._search(takes, self._trained_on or dataset, len(given))
         with self._context.transaction() as session:
             session.get_one(Evaluation, self._evaluation.id).finished_at = utc_now()
             announce(session, f"model:{self._evaluation.model_id}", "evaluations", "models")
@@ -94,6 +95,7 @@ class _Measuring:
             self._corpus(dataset),
             "test" if split == "test" else "validation",
             self._corpus(other) if other is not None else None,
+            self._pieces_used,
         )
 
     def _measure_likelihood(self, held_out: HeldOutPieces) -> None:
@@ -147,37 +149,48 @@ class _Measuring:
         limit = generation.settings.get("longest_note") if generation is not None else None
         return float(limit) if limit is not None else None
 
-    def _takes(self) -> list[tuple[Take, Notes]]:
+    def _given(self) -> Notes:
+        generation = self._evaluation.generation
+        return given_notes(self._context.store, generation) if generation is not None else Notes.empty()
+
+    def _takes(self, given: Notes) -> list[tuple[Take, Notes]]:
+        """Each take with what was composed of it."""
         statement = select(Take).where(Take.generation_id == self._evaluation.generation_id).order_by(Take.index)
         with self._context.database.reading() as session:
             rows = session.scalars(statement).all()
         takes = []
         for number, row in enumerate(rows):
             self._tell("reading the takes", 3, number, len(rows), "takes")
-            takes.append((row, take_notes(self._context.store, row)))
+            takes.append((row, composed_part(take_notes(self._context.store, row), given)))
         return takes
 
-    def _compare(self, composed: list[Notes], held_out: Sequence[Notes]) -> None:
+    def _compare(self, composed: list[Notes], held_out: Sequence[Notes], given: int) -> None:
         def told(phase: str, done: int, total: int, unit: str) -> None:
             self._tell(phase, 3, done, total, unit)
 
-        self._store("music", music_results(composed, held_out, self._longest_note_seconds(), told))
+        if given:
+            # Where something was left out before them, they begin as the real excerpts do.
+            composed = [excerpt(notes, 0, len(notes)) for notes in composed]
+        found = music_results(composed, held_out, self._longest_note_seconds(), told)
+        self._store("music", {**found, "given_notes": given})
 
-    def _search(self, takes: list[tuple[Take, Notes]], dataset: Dataset) -> None:
-        originality = _open(self._context, dataset, lambda: self._corpus(dataset), self._told)
-        pieces = _piece_ids(self._context, dataset.id)
+    def _search(self, takes: list[tuple[Take, Notes]], dataset: Dataset, given: int) -> None:
+        used = self._pieces_used
+        originality = opened(self._context, dataset, lambda: self._corpus(dataset), self._told, used)
+        pieces = piece_ids(self._context, dataset.id)
         rows: list[SharedPassage] = []
         for first in range(0, len(takes), _PASSAGES_AT_ONCE):
             part = []
             for number, (take, notes) in enumerate(takes[first : first + _PASSAGES_AT_ONCE], start=first):
                 self._tell("searching for copies", 4, number, len(takes), "takes")
                 part.append(passage_of(originality, take, notes, dataset.id, pieces))
-            _store_passages(self._context, part)
+            store_found(self._context, part)
             rows.extend(part)
         lengths = [len(notes) for _, notes in takes]
         found = originality_results([row.notes for row in rows], lengths, originality.unrelated)
         longest = max(rows, key=lambda row: row.notes, default=None)
         found.update(dataset_id=dataset.id, dataset_name=dataset.name, longest_take_id=longest and longest.take_id)
+        found.update(pieces_used=used, given_notes=given)
         self._store("originality", found)
 
     def _corpus(self, dataset: Dataset) -> Corpus:
@@ -217,42 +230,3 @@ class _Measuring:
             if session.scalar(select(better)):
                 # Given back without a strike: it goes on from its last finished part when its turn comes.
                 raise UnitInterrupted(Interrupt.PAUSE)
-
-
-def _search_take(context: UnitContext) -> None:
-    with context.database.reading() as session:
-        take = get_take(session, int(context.payload["take_id"]))
-        dataset = session.get(Dataset, int(context.payload["dataset_id"]))
-    if dataset is None:
-        raise ConflictError("The dataset that this take would be held against was deleted.")
-    context.progress(phase="opening the index")
-
-    def told(phase: str, done: int, total: int) -> None:
-        context.progress(phase=phase, done=done, total=total, unit="pieces")
-        context.check()
-
-    originality = _open(context, dataset, lambda: Corpus.from_bytes(context.store.read(dataset.corpus_key)), told)
-    row = passage_of(originality, take, take_notes(context.store, take), dataset.id, _piece_ids(context, dataset.id))
-    _store_passages(context, [row])
-
-
-def _open(context: UnitContext, dataset: Dataset, corpus: Any, told: Any) -> Originality:
-    originality = _opened.pop(dataset.corpus_key, None)
-    if originality is None:
-        originality = open_originality(context.store, dataset, corpus, told)
-        while len(_opened) >= _KEPT:
-            _opened.popitem(last=False)
-    _opened[dataset.corpus_key] = originality
-    return originality
-
-
-def _piece_ids(context: UnitContext, dataset_id: int) -> dict[int, int]:
-    with context.database.reading() as session:
-        rows = session.execute(select(Piece.index, Piece.id).where(Piece.dataset_id == dataset_id))
-        return {row[0]: row[1] for row in rows}
-
-
-def _store_passages(context: UnitContext, rows: list[SharedPassage]) -> None:
-    with context.transaction() as session:
-        store_passages(session, rows)
-        context.mark_progressed(session)

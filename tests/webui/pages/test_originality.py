@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
+import pytest
 from flask.testing import FlaskClient
 
 from core.evaluation.originality import VERSION
 from core.evaluation.unrelated import Unrelated
 from core.models.datasets import Dataset
 from core.models.evaluations import SharedPassage
+from core.models.generations import Generation
+from core.models.trainings import Model
+from core.music.writing import write_midi
 from core.services.originality import index_keys
-from tests.tools.web_content import WebContent
+from core.services.primers import primer_key
+from tests.tools.web_content import WebContent, some_notes
 
 
 def test_copies_of_a_generation_are_marked_listed_and_looked_for(
@@ -97,9 +103,7 @@ def test_a_take_held_against_other_music_than_its_model_s_is_not_called_original
         session.add(
             SharedPassage(take_id=first, dataset_id=own, notes=60, threshold=99, flagged=False, version=VERSION)
         )
-        session.add(
-            SharedPassage(take_id=second, dataset_id=own, notes=0, threshold=25, flagged=False, version=VERSION - 1)
-        )
+        session.add(SharedPassage(take_id=second, dataset_id=own, notes=0, threshold=25, flagged=False, version=1))
     items = client.get(f"/api/v1/takes/{first}/originality").json["items"]
     assert [(item["dataset_name"], item["flagged"], item["trained_on"], item["current"]) for item in items] == [
         ("Other music", stored.flagged, False, True),
@@ -130,6 +134,71 @@ def test_a_take_held_against_its_model_s_music_is_called_original_where_it_is(
     page = client.get(f"/takes/{content.take_ids(generation)[1]}").text
     assert "No copy" in page
     assert "Search" not in page.partition('id="originality"')[2].partition("</section>")[0]
+
+
+def primed(content: WebContent, generation: int, notes: int = 7) -> None:
+    """Let a generation's takes begin with the first notes of an uploaded file."""
+    data = write_midi(some_notes(900))
+    digest = hashlib.sha256(data).hexdigest()
+    content.store.write(primer_key(digest), data)
+    with content.database.transaction() as session:
+        row = session.get_one(Generation, generation)
+        row.settings = {**row.settings, "join_primer": True, "primer": {"sha256": digest, "notes": notes}}
+        row.primer_key = primer_key(digest)
+
+
+@pytest.mark.parametrize("version", [2, VERSION])
+def test_what_a_take_was_given_is_said_and_no_earlier_search_of_it_counts(
+    client: FlaskClient, content: WebContent, everything: Any, version: int
+) -> None:
+    take = everything.takes[0]
+    words = "The first 7 notes were given to it as a primer, so only what follows is searched for copies."
+    assert "given to it" not in client.get(f"/takes/{take}").text
+    assert client.get(f"/api/v1/takes/{take}/originality").json["given_notes"] == 0
+    primed(content, everything.generation)
+    with content.database.transaction() as session:
+        session.get_one(SharedPassage, (take, everything.dataset)).version = version
+    page, answer = client.get(f"/takes/{take}").text, client.get(f"/api/v1/takes/{take}/originality").json
+    assert words in page
+    assert answer["given_notes"] == 7
+    stands = version == VERSION
+    assert (len(answer["items"]), answer["ready"]) == ((1, True) if stands else (0, False))
+    assert ("It shares 40 notes" in page) == stands
+    assert ("Search for copies" in page) != stands
+    # Both passages are shown at the whole take's and the piece's times.
+    assert ("This take from 0:01 to 0:06" in page) == stands
+    assert ("from_ms=1000&amp;to_ms=6000" in page) == stands
+    whole = client.get(f"/generations/{everything.generation}").text
+    assert ("Copy: 40 notes" in whole) == stands
+    with content.database.transaction() as session:
+        key = session.get_one(Generation, everything.generation).primer_key
+    content.store.delete(key)
+    assert words in client.get(f"/takes/{take}").text
+
+
+def test_of_a_model_that_read_a_part_of_its_dataset_the_page_says_so(
+    client: FlaskClient, content: WebContent, everything: Any
+) -> None:
+    with content.database.transaction() as session:
+        model, dataset = session.get_one(Model, everything.model), session.get_one(Dataset, everything.dataset)
+        model.settings = {**model.settings, "files": 2}
+        dataset.statistics = {**dataset.statistics, "splits": {"train": {"pieces": 6}}}
+    address = f"/takes/{everything.takes[0]}"
+    page = client.get(address).text
+    assert "on the first 2 training pieces of which the model was trained" in page
+    item = client.get(f"/api/v1{address}/originality").json["items"][0]
+    assert (item["pieces_used"], item["trained_on"]) == (2, True)
+    none = " ".join(client.get(f"/takes/{everything.takes[1]}").text.split())
+    assert "with the training pieces used of" in none
+    with content.database.transaction() as session:
+        session.get_one(SharedPassage, (everything.takes[0], everything.dataset)).version = 2
+        key = index_keys(session.get_one(Dataset, everything.dataset).corpus_key, 2)[1]
+    assert client.get(f"/api/v1{address}/originality").json["items"] == []
+    assert "Search for copies" in client.get(address).text
+    content.store.write(key, json.dumps(Unrelated((9, 12, 25, 30), 0, 4).as_json()).encode())
+    with content.database.transaction() as session:
+        session.get_one(SharedPassage, (everything.takes[0], everything.dataset)).version = VERSION
+    assert "none of 4 excerpts of unrelated real pieces" in client.get(address).text
 
 
 def test_a_passage_begins_at_0_and_has_only_its_own_notes(client: FlaskClient, everything: Any) -> None:

@@ -14,7 +14,7 @@ from core.models.evaluations import Evaluation, SharedPassage
 from core.models.trainings import Model
 from core.services.comparing import Compared, Comparison
 from core.services.loss_curves import LossCurve, curve_difference
-from core.services.originality import is_current
+from core.services.standing import is_current
 from webui.api.schemas.common import ApiInput, ApiOutput, Listing, Moment, PageQuery
 from webui.api.schemas.jobs import JobOutput
 from webui.row_numbers import LARGEST_NUMBER
@@ -199,6 +199,10 @@ class PassageOutput(ApiOutput):
     trained_on: bool | None = Field(
         description="Whether the take's model was trained on this dataset; null where nobody here knows."
     )
+    pieces_used: int = Field(
+        description="So many training pieces of the dataset, the first, were searched: those that the training of the "
+        "take's model used. 0 for all."
+    )
     current: bool = Field(description="Whether it was searched as it would be today; else ask for it again.")
     piece_id: int | None
     piece_title: str
@@ -213,11 +217,16 @@ class PassageOutput(ApiOutput):
     tempo: float = Field(description="How many times as slow the take is.")
 
     @classmethod
-    def of(cls, passage: SharedPassage, behind: Dataset | None) -> Self:
-        """A passage as the API shows it; `behind` is what the take's model was trained on, if that is known."""
+    def of(cls, passage: SharedPassage, behind: Dataset | None, pieces_used: int) -> Self:
+        """A passage as the API shows it.
+
+        `behind` is what the take's model was trained on, if that is known, and `pieces_used` how many pieces of it.
+        """
+        own = behind is not None and passage.dataset_id == behind.id
         told: dict[str, Any] = {
             "dataset_name": passage.dataset.name,
-            "trained_on": passage.dataset_id == behind.id if behind else None,
+            "trained_on": own if behind else None,
+            "pieces_used": pieces_used if own else 0,
             "current": is_current(passage),
             "piece_title": passage.piece.title if passage.piece else "",
         }
@@ -228,6 +237,9 @@ class OriginalityOutput(ApiOutput):
     """What is known of a take, or the job that is finding out."""
 
     ready: bool
+    given_notes: int = Field(
+        description="With so many notes, which its model did not compose, the take begins; they are not searched."
+    )
     items: list[PassageOutput]
     job: JobOutput | None
 
