@@ -9,6 +9,7 @@ from webui.browsers import browser_name
 
 NOTHING = "\N{EN DASH}"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_NOTHING_LEFT = 1e-9
 
 
 def number(value: float | None, digits: int = 0) -> str:
@@ -20,7 +21,10 @@ def figure(value: float | None) -> str:
     """A measured number with about four significant digits: `0.0123`, `1.234`, `12,345`."""
     if value is None:
         return NOTHING
+    # What adding up times leaves over: no figure here is as small.
     size = abs(value)
+    if size < _NOTHING_LEFT:
+        return "0"
     if size >= 1000 or value == int(value):
         return f"{value:,.0f}"
     if size >= 100:

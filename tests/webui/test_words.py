@@ -39,7 +39,16 @@ def test_compact(value: float, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(2.0777, "2.078"), (0.012345, "0.01235"), (120.0, "120"), (12345.6, "12,346"), (123.456, "123.5"), (1.0, "1")],
+    [
+        (2.0777, "2.078"),
+        (0.012345, "0.01235"),
+        (120.0, "120"),
+        (12345.6, "12,346"),
+        (123.456, "123.5"),
+        (1.0, "1"),
+        (1e-7, "1e-07"),
+        (-1.776e-15, "0"),
+    ],
 )
 def test_figure(value: float, words: str) -> None:
     assert figure(value) == words
