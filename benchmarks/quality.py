@@ -51,8 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
     join.add_argument("folder", type=Path)
     join.add_argument("model", type=Path)
     options = parser.parse_args(arguments)
-    if options.command == "train" and options.fit_minutes and any(name == "minutes" for name, _ in options.set):
-        parser.error("--fit-minutes measures the time itself; leave --set minutes=... out")
+    fixed = sorted({"minutes", "steps"} & {name for name, _ in getattr(options, "set", [])})
+    if fixed and options.fit_minutes:
+        parser.error(f"--fit-minutes measures how many steps fit; leave --set {fixed[0]}=... out")
     try:
         return {"encode": _encode, "train": _train, "join": _join}[options.command](options)
     except CadenzaError as error:

@@ -8,8 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from core.models.evaluations import Evaluation
-from core.services.lineage import trained_on
-from core.services.standing import definitions_of
+from core.services.lineage import is_same_music, trained_on
 
 Fact = Callable[[Evaluation], Any]
 
@@ -22,7 +21,7 @@ def differences(evaluations: Sequence[Evaluation]) -> list[str]:
     facts: dict[str, Fact] = {
         "Takes": lambda each: _part(each, "music").get("takes"),
         "Notes of each take": lambda each: _part(each, "music").get("notes"),
-        "Definitions of the figures, version": definitions_of,
+        "Definitions of the figures, version": lambda each: each.version,
         "A note hangs from (s)": lambda each: _part(each, "music").get("hanging_seconds"),
         "Copies are looked for in": _searched,
     }
@@ -39,10 +38,7 @@ def chose_checkpoint(session: Session, evaluation: Evaluation) -> bool:
     """
     if evaluation.split != "validation" or evaluation.dataset is None:
         return False
-    own, measured_on = trained_on(session, evaluation.model_id), evaluation.dataset
-    if own is None:
-        return False
-    return own.id == measured_on.id or (bool(own.content_hash) and own.content_hash == measured_on.content_hash)
+    return is_same_music(trained_on(session, evaluation.model_id), evaluation.dataset)
 
 
 def _difference(title: str, fact: Fact, evaluations: Sequence[Evaluation]) -> str:

@@ -18,6 +18,7 @@ from core.queue.control import locked_job
 from core.queue.enqueue import enqueue
 from core.records.database import announce
 from core.services.job_filters import JobFilter
+from core.services.keeping import locked_training
 from core.services.models import model_for
 from core.services.paging import Page, fetch_page
 from core.services.rows import kept, locked
@@ -127,10 +128,11 @@ def _lock_subject(session: Session, job: Job) -> float:
         generation.model_id = model_for(session, generation).id
         return float(generation.takes_done)
     if kind == "training":
-        training = locked(session, Training, number)
-        if training is None:
-            raise gone
-        if training.dataset_id is None or kept(session, Dataset, training.dataset_id) is None:
+        try:
+            training, dataset = locked_training(session, number)
+        except NotFoundError:
+            raise gone from None
+        if dataset is None:
             raise ConflictError(f"Job {job.id} cannot be tried again: the dataset of this training was deleted.")
         return float(training.resume_step if training.resume_key else 0)
     if kind == "evaluation":

@@ -125,7 +125,8 @@ def keep_model(database: Database, store: ArtifactStore, training_id: int) -> Mo
         with database.transaction() as session:
             training, dataset = locked_training(session, training_id)
             model, added = add_training_model(session, training, dataset, files)
-            if added and (training.job is None or training.job.state.is_final):
+            # Also of one that was kept before the training was cancelled or failed: nothing followed then.
+            if training.job is None or training.job.state.is_final:
                 evaluate_after_training(session, store, training, model)
     except BaseException as error:
         files.delete_after(error, store)

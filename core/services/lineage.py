@@ -36,6 +36,13 @@ def trained_on(session: Session, model_id: int) -> Dataset | None:
     return session.scalar(same_music.order_by(Dataset.id.desc()).limit(1))
 
 
+def is_same_music(one: Dataset | None, other: Dataset | None) -> bool:
+    """Whether two datasets are one, or imports of the same pieces in the same splits."""
+    if one is None or other is None:
+        return False
+    return one.id == other.id or (bool(one.content_hash) and one.content_hash == other.content_hash)
+
+
 def trainings_behind(session: Session, model_ids: Sequence[int]) -> dict[int, Training]:
     """The training that made each model, with its job, by the model; where none did, or it may not be seen, nothing."""
     statement = (

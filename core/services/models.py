@@ -85,6 +85,14 @@ def model_by_hash(session: Session, content_hash: str) -> Model | None:
     return None
 
 
+def model_here(session: Session, generation: Generation) -> int | None:
+    """The number of a generation's model, or of the newest other with the same content; None while there is none."""
+    if generation.model_id is not None:
+        return generation.model_id
+    same = select(Model.id).where(Model.content_hash == generation.model_hash)
+    return session.scalar(same.order_by(Model.id.desc()).limit(1))
+
+
 def model_for(session: Session, generation: Generation) -> Model:
     """The model of a generation, or another with the same content, kept from being deleted meanwhile.
 

@@ -23,9 +23,8 @@ from core.models.trainings import Model
 from core.music.notes import Notes
 from core.queue.enqueue import enqueue
 from core.records.database import announce
-from core.services.lineage import trained_on
+from core.services.lineage import is_same_music, trained_on
 from core.services.rows import locked
-from core.services.standing import is_current, passages_stand_from
 from core.services.takes import get_take
 
 Told = Callable[[str, int, int], None]
@@ -49,16 +48,14 @@ def index_keys(corpus_key: str, files: int = 0) -> tuple[str, str]:
     return f"{folder}/passages-{part}.npz", f"{folder}/unrelated-{part}.json"
 
 
-def pieces_used(session: Session, model: Model | None, dataset: Dataset) -> int:
+def pieces_used(model: Model | None, dataset: Dataset) -> int:
     """The first so many training pieces of a dataset are those that a model was trained on.
 
-    0 stands for all of them, also where it was trained on another dataset, or nobody here knows on which.
+    0 stands for all of them, also where it was trained on another dataset, or nobody here knows on which. So it does
+    for another import of the same music, whose pieces may have another order.
     """
     files = int(model.settings.get("files", 0)) if model is not None else 0
-    if model is None or not files:
-        return 0
-    own = trained_on(session, model.id)
-    if own is None or own.id != dataset.id:
+    if model is None or not files or model.dataset_id != dataset.id:
         return 0
     train = dataset.statistics.get("splits", {}).get("train", {}).get("pieces", 0)
     return files if files < train else 0
@@ -159,10 +156,9 @@ def store_passages(session: Session, rows: Sequence[SharedPassage]) -> None:
 
 def passages_of(session: Session, take_id: int) -> list[SharedPassage]:
     """What is known of a take: flagged passages first, then the longest, each with its piece and dataset."""
-    stand_from = passages_stand_from(get_take(session, take_id).generation)
     statement = (
         select(SharedPassage)
-        .where(SharedPassage.take_id == take_id, SharedPassage.version >= stand_from)
+        .where(SharedPassage.take_id == take_id)
         .options(joinedload(SharedPassage.piece), joinedload(SharedPassage.dataset))
     )
     # One for each dataset that the take was held against: few, so they need no index for their order.
@@ -176,22 +172,22 @@ def copies_among(session: Session, take_ids: Sequence[int]) -> dict[int, SharedP
     statement = (
         select(SharedPassage)
         .where(SharedPassage.take_id.in_(take_ids), SharedPassage.flagged)
-        .options(
-            joinedload(SharedPassage.piece),
-            joinedload(SharedPassage.take).joinedload(Take.generation).joinedload(Generation.model),
-        )
+        .options(joinedload(SharedPassage.piece))
     )
-    stand = [row for row in session.scalars(statement) if row.version >= passages_stand_from(row.take.generation)]
     # Few datasets have flagged one take, so they need no index for their order.
-    ascending = sorted(stand, key=lambda passage: (passage.notes, -passage.dataset_id))
+    ascending = sorted(session.scalars(statement), key=lambda passage: (passage.notes, -passage.dataset_id))
     return {passage.take_id: passage for passage in ascending}
 
 
 def count_searched(session: Session, generation_id: int) -> int:
     """How many takes of a generation were held against any training pieces."""
-    stand = SharedPassage.version >= passages_stand_from(session.get_one(Generation, generation_id))
-    searched = select(SharedPassage.take_id).join(Take).where(Take.generation_id == generation_id, stand).distinct()
+    searched = select(SharedPassage.take_id).join(Take).where(Take.generation_id == generation_id).distinct()
     return session.scalar(select(func.count()).select_from(searched.subquery())) or 0
+
+
+def is_current(passage: SharedPassage) -> bool:
+    """Whether the passage was searched as it would be today; an older one may have missed a longer one."""
+    return passage.version == VERSION
 
 
 def request_originality(session: Session, take_id: int, owner: str = "local") -> Job | None:
@@ -210,7 +206,7 @@ def request_originality(session: Session, take_id: int, owner: str = "local") ->
             "The training pieces of this take's model are not here: it was trained elsewhere, or its dataset was "
             "deleted. Evaluate the model on a dataset to hold its takes against that one."
         )
-    if any(row.dataset_id == dataset.id and is_current(row) for row in passages_of(session, take_id)):
+    if any(is_same_music(row.dataset, dataset) and is_current(row) for row in passages_of(session, take_id)):
         return None
     under_way = select(Job).where(
         Job.state.in_([JobState.QUEUED, JobState.RUNNING]),

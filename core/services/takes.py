@@ -22,7 +22,6 @@ from core.records.database import announce
 from core.sampling.settings import GenerationSettings
 from core.services.paging import Page, fetch_page, sort_column
 from core.services.rows import locked, storable
-from core.services.standing import passages_stand_from
 
 LONGEST_REMARK = 2_000
 AUDIO_FORMATS = {"wav": "audio/wav", "mp3": "audio/mpeg"}
@@ -75,9 +74,7 @@ def find_takes(
     if only.defect is not None:
         statement = statement.where(Take.defect != "" if only.defect else Take.defect == "")
     if only.flagged is not None:
-        generation = session.get(Generation, generation_id)
-        stand = SharedPassage.version >= (passages_stand_from(generation) if generation is not None else 0)
-        copies = exists().where(SharedPassage.take_id == Take.id, SharedPassage.flagged, stand)
+        copies = exists().where(SharedPassage.take_id == Take.id, SharedPassage.flagged)
         statement = statement.where(copies if only.flagged else ~copies)
     if only == ALL_TAKES:
         total = session.scalar(select(Generation.takes_done).where(Generation.id == generation_id)) or 0

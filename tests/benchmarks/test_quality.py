@@ -238,7 +238,8 @@ def _asked(*flags: str) -> argparse.Namespace:
         (),
         ("--family", "gru"),
         ("--preset", "Starter", "--minutes", "9"),
-        ("--set", "dropout=0.250", "--set", "steps=77", "--fit-minutes", "55"),
+        ("--set", "dropout=0.250", "--set", "steps=77"),
+        ("--set", "dropout=0.250", "--fit-minutes", "55"),
     ],
 )
 def test_a_folder_goes_on_with_flags_that_agree_or_are_left_out(begun: Path, flags: tuple[str, ...]) -> None:
@@ -328,9 +329,10 @@ def test_it_fits_the_time_that_it_is_given_in_runs_of_another(
     packed.write_bytes(pack_corpus(_corpus()))
     small = ["--set", "units=16", "--set", "embedding=8", "--set", "batch_size=4", "--set", "window=32"]
     command = ["train", str(packed), str(folder), "--family", "gru", "--preset", "Starter", *small]
-    with pytest.raises(SystemExit):
-        main([*command, "--fit-minutes", "1", "--set", "minutes=2"])
-    assert "leave --set minutes=... out" in capsys.readouterr().err
+    for fixed in ("minutes", "steps"):
+        with pytest.raises(SystemExit):
+            main([*command, "--fit-minutes", "1", "--set", f"{fixed}=2"])
+        assert f"leave --set {fixed}=... out" in capsys.readouterr().err
     # Each of the runs does one step at least, however slow the machine.
     codes = [main([*command, "--fit-minutes", "0.2", "--minutes", "0.1"])]
     settings = json.loads((folder / "settings.json").read_text())

@@ -55,8 +55,8 @@ class WebContent:
     database: Database
     store: ArtifactStore
 
-    def dataset(self, name: str = "Small pieces", pieces: int = 5) -> int:
-        """A dataset that is ready, its last piece for validation."""
+    def dataset(self, name: str = "Small pieces", pieces: int = 5, content_hash: str = "ab" * 32) -> int:
+        """A dataset that is ready, its last piece for validation; of the same music as all with its content hash."""
         music = [some_notes(1_000 + index) for index in range(pieces)]
         splits: list[Split] = ["train"] * (pieces - 1) + ["validation"]
         originals = io.BytesIO()
@@ -64,7 +64,9 @@ class WebContent:
             for index, notes in enumerate(music):
                 archive.writestr(f"{index:06d}.mid", write_midi(notes))
         with self.database.transaction() as session:
-            dataset = Dataset(name=name, source={"kind": "upload", "settings": {}}, ready=True, content_hash="ab" * 32)
+            dataset = Dataset(
+                name=name, source={"kind": "upload", "settings": {}}, ready=True, content_hash=content_hash
+            )
             session.add(dataset)
             session.flush()
             dataset.corpus_key, dataset.originals_key = f"datasets/{dataset.id}/c.npz", f"datasets/{dataset.id}/o.zip"

@@ -13,7 +13,7 @@ from core.services import generations as generations_service
 from core.services import repeating
 from core.services import takes as service
 from core.services.given import given_count
-from core.services.originality import copies_among, dataset_behind, passages_of, pieces_used, request_originality
+from core.services.originality import copies_among, dataset_behind, passages_of, request_originality
 from webui.access import names_others
 from webui.api.answers import MIDI, bytes_answer, location, stored_answer, tell_workers
 from webui.api.blueprint import api
@@ -200,12 +200,11 @@ def repeat_take(take_id: int) -> Created:
 def _originality(session: Session, take_id: int, job: Job | None) -> OriginalityOutput:
     generation = service.get_take(session, take_id).generation
     behind = dataset_behind(session, generation)
-    used = pieces_used(session, generation.model, behind) if behind is not None else 0
     passages = passages_of(session, take_id)
     return OriginalityOutput(
         ready=bool(passages) and job is None,
         given_notes=given_count(current_services().store, generation),
-        items=[PassageOutput.of(passage, behind, used) for passage in passages],
+        items=[PassageOutput.of(passage, behind, generation.model) for passage in passages],
         job=JobOutput.of(job) if job else None,
     )
 

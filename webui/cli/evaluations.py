@@ -139,7 +139,8 @@ def lines_of(results: dict[str, Any]) -> list[str]:
     if music:
         lines.append(f"takes with defects per 1,000: {music['defects']['takes'].get('any', 0):.0f}")
     if given := music.get("given_notes"):
-        lines.append(f"left out of these figures: {given} notes that the takes were given to begin with")
+        notes = "a note" if given == 1 else f"{given:,} notes"
+        lines.append(f"left out of these figures: {notes} that the takes were given to begin with")
     if originality:
         flagged = f"{originality['flagged']} of {len(originality['takes'])}"
         lines.append(f"takes flagged as copies: {flagged}. {threshold_rule(originality)}")

@@ -16,7 +16,6 @@ from core.evaluation.settings import EvaluationSettings
 from core.queue.waiting import why_waiting
 from core.services import evaluations as service
 from core.services.comparability import chose_checkpoint
-from core.services.standing import definitions_of
 from webui.context import current_services
 from webui.forms import form_values
 from webui.identity import current_actor
@@ -100,7 +99,6 @@ def words() -> dict[str, Any]:
         "hanging_rule": hanging_rule,
         "threshold_rule": threshold_rule,
         "current_version": VERSION,
-        "definitions_of": definitions_of,
         "sets": {name: titles[name] for name in SETS},
         "densities": [FEATURES[name] for name in DENSITIES],
     }

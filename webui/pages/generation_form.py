@@ -15,6 +15,7 @@ from core.models.trainings import Model
 from core.music.names import PROGRAM_NAMES
 from core.sampling.settings import MOST_TAKES, GenerationSettings
 from core.services import generations as service
+from core.services.models import model_here
 from core.services.primers import PrimerChoice, primer_choice_of
 from webui.context import current_services
 from webui.forms import field_errors, form_fields, form_values, text_values
@@ -127,7 +128,7 @@ def _values_of(generation_id: int) -> tuple[dict[str, str], str]:
         values = text_values({name: generation.settings[name] for name in _field_names() & generation.settings.keys()})
         choice = primer_choice_of(dict(generation.settings))
         job = generation.job
-        values |= {"name": generation.name, "model_id": str(generation.model_id or "")}
+        values |= {"name": generation.name, "model_id": str(model_here(session, generation) or "")}
         gone = f"The model {generation.model_name!r} was deleted; choose another, whose takes will differ."
     if choice is not None:
         values |= text_values(choice.model_dump(exclude={"kind"}))

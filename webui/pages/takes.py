@@ -15,15 +15,17 @@ from core.sampling.settings import LONGEST_NOTES
 from core.services import takes as service
 from core.services.given import given_count
 from core.services.jobs import get_job
+from core.services.lineage import is_same_music
+from core.services.models import model_here
 from core.services.originality import (
     dataset_behind,
+    is_current,
     passages_of,
     pieces_used,
     request_originality,
     stored_unrelated,
 )
 from core.services.repeating import branch_take, more_like, repeat_take
-from core.services.standing import is_current
 from webui.access import names_others
 from webui.context import current_services
 from webui.identity import current_actor
@@ -55,8 +57,8 @@ def show(take_id: int) -> Response:
         take = service.get_take(session, take_id)
         before, after = service.neighbours(session, take)
         passages, behind = passages_of(session, take_id), dataset_behind(session, take.generation)
-        own = [passage for passage in passages if behind is not None and passage.dataset_id == behind.id]
-        used = pieces_used(session, take.generation.model, behind) if behind is not None else 0
+        own = [passage for passage in passages if is_same_music(passage.dataset, behind)]
+        model = take.generation.model
         program = int(take.generation.settings.get("program", 0))
         return page(
             "takes/show.html",
@@ -64,18 +66,19 @@ def show(take_id: int) -> Response:
             generation=take.generation,
             before=before,
             after=after,
+            model_here=model_here(session, take.generation),
             program=program,
             instrument=program_name(program),
             passages=passages,
             behind=behind,
             own_passages=own,
-            pieces_used=used,
+            pieces_used=lambda passage: pieces_used(model, passage.dataset),
             given=given_count(services.store, take.generation),
             searched=any(is_current(passage) for passage in own),
             is_current=is_current,
             rule=lambda passage: take_threshold_rule(
                 passage.threshold,
-                stored_unrelated(services.store, passage.dataset, used if passage in own else 0),
+                stored_unrelated(services.store, passage.dataset, pieces_used(model, passage.dataset)),
             ),
         )
 

@@ -36,7 +36,7 @@ def search_take(context: UnitContext) -> None:
         take = get_take(session, int(context.payload["take_id"]))
         dataset = session.get(Dataset, int(context.payload["dataset_id"]))
         model = take.generation.model
-        used = pieces_used(session, model, dataset) if dataset is not None else 0
+        used = pieces_used(model, dataset) if dataset is not None else 0
     if dataset is None:
         raise ConflictError("The dataset that this take would be held against was deleted.")
     if model is None:

@@ -58,7 +58,7 @@ class _Measuring:
         with context.database.reading() as session:
             self._evaluation = get_evaluation(session, int(context.payload["evaluation_id"]))
             self._trained_on = trained_on(session, self._evaluation.model_id)
-            used = pieces_used(session, self._evaluation.model, self._trained_on) if self._trained_on else 0
+            used = pieces_used(self._evaluation.model, self._trained_on) if self._trained_on else 0
             self._chose_checkpoint = chose_checkpoint(session, self._evaluation)
             self._priority = session.scalar(select(Job.priority).where(Job.id == context.job_id)) or 0
         self._pieces_used = used

@@ -215,6 +215,26 @@ def test_an_evaluation_follows_what_is_kept_of_a_training_that_has_ended(
         assert list(session.scalars(select(Evaluation.model_id))) == [kept.id] * evaluate
 
 
+def test_an_evaluation_follows_what_was_kept_before_the_training_was_cancelled(
+    content: WebContent, training: int
+) -> None:
+    with content.database.transaction() as session:
+        job = enqueue(
+            session, kind=JobKind.TRAINING, queue=Queue.TRAINING, title="t", owner="local", payloads=[{}], request={}
+        )
+        row = session.get_one(Training, training)
+        row.job_id, row.evaluate = job.id, True
+        session.get_one(Job, job.id).state = JobState.RUNNING
+    kept = keep_model(content.database, content.store, training).id
+    with content.database.transaction() as session:
+        session.get_one(Job, job.id).state = JobState.CANCELLED
+        assert session.scalar(select(Evaluation.id)) is None
+    for _ in range(2):
+        assert keep_model(content.database, content.store, training).id == kept
+        with content.database.reading() as session:
+            assert list(session.scalars(select(Evaluation.model_id))) == [kept]
+
+
 def whole(session: Session, training: int, model: int) -> tuple[Training, Model]:
     return session.get_one(Training, training), session.get_one(Model, model)
 

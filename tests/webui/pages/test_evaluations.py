@@ -8,9 +8,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from core.models.evaluations import Evaluation
-from core.models.generations import Generation
 from core.models.jobs import JobState
-from core.models.trainings import Model, Training
+from core.models.trainings import Training
 from tests.tools.web_content import WebContent
 
 
@@ -106,27 +105,6 @@ def test_figures_of_earlier_definitions_say_so(client: FlaskClient, content: Web
         session.get_one(Evaluation, everything.evaluation).version = 2
     for address in pages:
         assert "Measured by the definitions of version 2" in client.get(address).text
-
-
-@pytest.mark.parametrize("how", ["primer", "files", "deleted", "neither"])
-def test_figures_of_version_3_are_as_today_s_but_with_a_primer_or_a_part_of_the_pieces(
-    client: FlaskClient, content: WebContent, everything: Any, how: str
-) -> None:
-    with content.database.transaction() as session:
-        evaluation = session.get_one(Evaluation, everything.evaluation)
-        evaluation.version = 3
-        if how == "primer":
-            generation = session.get_one(Generation, everything.generation)
-            primer = {"sha256": "a" * 64, "notes": 9}
-            generation.settings = {**generation.settings, "join_primer": True, "primer": primer}
-        elif how == "files":
-            model = session.get_one(Model, everything.model)
-            model.settings = {**model.settings, "files": 2}
-        elif how == "deleted":
-            evaluation.generation_id = None
-    for address in (f"/evaluations/{everything.evaluation}", f"/models/{everything.model}"):
-        said = "Measured by the definitions of version 3" in client.get(address).text
-        assert said == (how != "neither"), address
 
 
 def test_notes_that_takes_were_given_are_said_to_be_left_out(

@@ -110,6 +110,24 @@ def test_a_generation_whose_model_was_deleted_asks_for_another(client: FlaskClie
     assert sentence(page, "model_id") == "The model 'Old one' was deleted; choose another, whose takes will differ."
 
 
+def test_a_model_that_was_uploaded_again_is_the_one_that_was_asked_for(
+    client: FlaskClient, content: WebContent
+) -> None:
+    gone = content.model("Old one")
+    generation = content.generation(gone)
+    content.model("New one", seed=1)
+    delete(content, Model, gone)
+    take = f"/takes/{content.take_ids(generation)[0]}"
+    assert "8 more like this" not in client.get(take).text
+    again = content.model("Old one, again")
+    content.model("Newest", seed=2)
+    page = client.get(f"/generations/new?like={generation}").text
+    assert options(page, "model_id")[1] == str(again)
+    page = client.get(take).text
+    assert "8 more like this" in page
+    assert 'id="branch-note"' in page
+
+
 def test_no_number_at_all_is_no_number_one(client: FlaskClient, content: WebContent) -> None:
     content.generation(content.model())
     content.training(content.dataset(), 1)
@@ -178,7 +196,7 @@ def test_takes_of_an_older_generation_become_a_dataset(client: FlaskClient, cont
 def test_a_model_is_measured_on_its_own_dataset_or_on_one_that_was_chosen(
     client: FlaskClient, content: WebContent
 ) -> None:
-    own, model = content.dataset("Own"), content.model()
+    own, model = content.dataset("Own", content_hash="own"), content.model()
     content.training(own, model)
     others = [content.dataset(f"D{number}") for number in range(3)]
     page = client.get(f"/models/{model}").text

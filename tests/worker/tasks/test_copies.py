@@ -13,6 +13,7 @@ from sqlalchemy import select
 from core.datasets.corpus import Corpus, Split
 from core.errors import ConflictError
 from core.modeling.checkpoints import Checkpoint
+from core.models.datasets import Dataset
 from core.models.evaluations import Evaluation, SharedPassage
 from core.models.generations import Generation, Take
 from core.models.jobs import Queue
@@ -20,17 +21,15 @@ from core.models.trainings import Model, Training
 from core.music.notes import Notes
 from core.sampling.settings import GenerationSettings
 from core.services.evaluations import create_evaluation, get_evaluation
+from core.services.lineage import link_to_training
 from core.services.models import delete_model
 from core.services.originality import (
-    copies_among,
-    count_searched,
     index_keys,
     passages_of,
     request_originality,
 )
 from core.services.primers import PrimerChoice
 from core.services.repeating import branch_take
-from core.services.takes import TakeFilter, find_takes
 from tests.worker.tasks.conftest import melody
 from worker.tasks import evaluation as task
 from worker.tasks.take_writer import TakeWriter
@@ -64,9 +63,12 @@ class Scene:
         self.dataset = dataset or place.dataset(corpus)
         self.model = place.model(checkpoint)
         with place.database.transaction() as session:
-            self.files = session.get_one(Model, self.model).settings["files"]
+            model = session.get_one(Model, self.model)
+            self.files = model.settings["files"]
             done = {"name": "done", "family": "lstm", "settings": {}, "step": 1, "steps": 1, "figures": {}}
-            session.add(Training(dataset_id=self.dataset, model_id=self.model, **done))
+            session.add(training := Training(dataset_id=self.dataset, **done))
+            session.flush()
+            link_to_training(session, model, training, session.get_one(Dataset, self.dataset))
 
     def generation(self, takes: Sequence[Notes], primer: PrimerChoice | None = None, **values: Any) -> list[int]:
         """The numbers of the takes of a generation that is done."""
@@ -209,27 +211,6 @@ def branches(scene: Scene, take: int, notes: Notes, note: int = 25) -> int:
     with scene.place.database.transaction() as session:
         generation = branch_take(session, scene.place.store, take, note, count=1).id
     return scene.filled(generation, [notes])[0]
-
-
-def test_what_was_found_with_the_primer_in_it_is_known_no_more(scene: Scene, primer: PrimerChoice) -> None:
-    lead = scene.corpus.piece(0)[:GIVEN]
-    (primed,) = scene.generation([joined(lead, melody(90, 40))], primer, join_primer=True)
-    (plain,) = scene.generation([joined(lead, melody(91, 40))])
-    with scene.place.database.transaction() as session:
-        earlier = {"dataset_id": scene.dataset, "notes": GIVEN, "threshold": 16, "flagged": True, "version": 2}
-        session.add_all([SharedPassage(take_id=take, **earlier) for take in (primed, plain)])
-        session.flush()
-        generations = [session.get_one(Take, take).generation_id for take in (primed, plain)]
-        assert [len(passages_of(session, take)) for take in (primed, plain)] == [0, 1]
-        assert list(copies_among(session, [primed, plain])) == [plain]
-        assert [count_searched(session, number) for number in generations] == [0, 1]
-        flagged = [find_takes(session, number, TakeFilter(flagged=True)).total for number in generations]
-        assert flagged == [0, 1]
-        assert request_originality(session, plain) is None
-    assert not scene.searched(primed).flagged
-    with scene.place.database.transaction() as session:
-        assert request_originality(session, primed) is None
-        assert session.scalars(select(SharedPassage).where(SharedPassage.take_id == primed)).one().notes == 0
 
 
 def test_pieces_that_the_training_left_out_are_not_searched(scene: Scene, tiny_lstm: bytes) -> None:

@@ -13,8 +13,9 @@ from core.models.datasets import Dataset
 from core.models.evaluations import Evaluation, SharedPassage
 from core.models.trainings import Model
 from core.services.comparing import Compared, Comparison
+from core.services.lineage import is_same_music
 from core.services.loss_curves import LossCurve, curve_difference
-from core.services.standing import is_current
+from core.services.originality import is_current, pieces_used
 from webui.api.schemas.common import ApiInput, ApiOutput, Listing, Moment, PageQuery
 from webui.api.schemas.jobs import JobOutput
 from webui.row_numbers import LARGEST_NUMBER
@@ -217,16 +218,12 @@ class PassageOutput(ApiOutput):
     tempo: float = Field(description="How many times as slow the take is.")
 
     @classmethod
-    def of(cls, passage: SharedPassage, behind: Dataset | None, pieces_used: int) -> Self:
-        """A passage as the API shows it.
-
-        `behind` is what the take's model was trained on, if that is known, and `pieces_used` how many pieces of it.
-        """
-        own = behind is not None and passage.dataset_id == behind.id
+    def of(cls, passage: SharedPassage, behind: Dataset | None, model: Model | None) -> Self:
+        """A passage as the API shows it, of a take by a model; `behind` is what that was trained on, if it is known."""
         told: dict[str, Any] = {
             "dataset_name": passage.dataset.name,
-            "trained_on": own if behind else None,
-            "pieces_used": pieces_used if own else 0,
+            "trained_on": is_same_music(passage.dataset, behind) if behind else None,
+            "pieces_used": pieces_used(model, passage.dataset),
             "current": is_current(passage),
             "piece_title": passage.piece.title if passage.piece else "",
         }
