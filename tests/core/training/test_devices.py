@@ -27,7 +27,9 @@ _PROGRAM = Path(__file__).with_name("train_on_devices.py")
 
 
 def _run(backend: str, folder: Path, *others: Path) -> dict[str, np.ndarray]:
-    environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
+    # Compiled in haste under JAX, since each program runs a few times only.
+    quick = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu", **quick}
     # A test that composed before in this process has left word that its devices are cores, which share no training.
     environment.pop("TF_OVERRIDE_GLOBAL_THREADPOOL", None)
     command = [sys.executable, str(_PROGRAM), str(folder / "corpus"), str(folder), *map(str, others)]
