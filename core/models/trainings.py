@@ -82,7 +82,7 @@ class Training(Base):
     dataset: Mapped[Dataset | None] = relationship()
     model_id: Mapped[int | None] = column_property(
         select(func.max(Model.id))
-        .where(Model.training_id == id, Model.origin == "trained")  # noqa: A003  # the column above
+        .where(Model.training_id == id, Model.origin == "trained")  # noqa: A003  # the column, not the builtin
         .correlate_except(Model)
         .scalar_subquery()
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from core.artifacts import ArtifactStore
@@ -19,3 +22,12 @@ def content(database: Database, store: ArtifactStore) -> WebContent:
     made.generation(model, "0-7")
     made.worker("w")
     return made
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bare_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database of each kind, without a table."""
+    url = f"sqlite:///{tmp_path / 'old.sqlite'}" if request.param == "sqlite" else None
+    database = Database(url or request.getfixturevalue("postgres_url"))
+    yield database
+    database.dispose()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,34 +14,31 @@ from tests.core.operations.test_upgrading import content, row
 _FINAL, _KEPT, _COPY, _STRANGE, _ORPHAN, _DELETED = 2, 1, 3, 4, 5, 9
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+@pytest.fixture
+def before(bare_database: Database) -> Database:
     """Revision 0008: a training whose best was kept before its end, a copy, a stranger, one whose dataset is gone."""
-    url = f"sqlite:///{tmp_path / 'old.sqlite'}" if request.param == "sqlite" else None
-    database = Database(url or request.getfixturevalue("postgres_url"))
-    schema.upgrade(database, "0008")
-    add(database, "job", 1)
+    schema.upgrade(bare_database, "0008")
+    add(bare_database, "job", 1)
     for number in (1, 2):
-        add(database, "dataset", number, job_id=1, content_hash=f"music {number}")
+        add(bare_database, "dataset", number, job_id=1, content_hash=f"music {number}")
     trained = {"origin": "trained", "dataset_name": "Mine"}
-    add(database, "model", _KEPT, content_hash="early", **trained)
-    add(database, "model", _FINAL, content_hash="late", **trained)
-    add(database, "model", _COPY, content_hash="late", origin="uploaded", dataset_name="")
-    add(database, "model", _STRANGE, content_hash="strange", origin="uploaded", dataset_name="")
-    add(database, "model", _ORPHAN, content_hash="orphan", **trained)
-    add(database, "model", _DELETED, content_hash="late", **trained)
-    add(database, "training", 1, job_id=1, dataset_id=1, model_id=_FINAL)
-    add(database, "training", 2, job_id=1, dataset_id=2, model_id=None)
-    add(database, "training", 3, job_id=1, dataset_id=None, model_id=_ORPHAN)
-    add(database, "training", 8, job_id=1, dataset_id=2, model_id=None)
+    add(bare_database, "model", _KEPT, content_hash="early", **trained)
+    add(bare_database, "model", _FINAL, content_hash="late", **trained)
+    add(bare_database, "model", _COPY, content_hash="late", origin="uploaded", dataset_name="")
+    add(bare_database, "model", _STRANGE, content_hash="strange", origin="uploaded", dataset_name="")
+    add(bare_database, "model", _ORPHAN, content_hash="orphan", **trained)
+    add(bare_database, "model", _DELETED, content_hash="late", **trained)
+    add(bare_database, "training", 1, job_id=1, dataset_id=1, model_id=_FINAL)
+    add(bare_database, "training", 2, job_id=1, dataset_id=2, model_id=None)
+    add(bare_database, "training", 3, job_id=1, dataset_id=None, model_id=_ORPHAN)
+    add(bare_database, "training", 8, job_id=1, dataset_id=2, model_id=None)
     for step in (10, 20):
-        add(database, "training_point", step, training_id=1)
-    add(database, "generation", 1, job_id=1, model_id=_FINAL)
-    add(database, "evaluation", 1, job_id=1, model_id=_FINAL, dataset_id=1, generation_id=1)
+        add(bare_database, "training_point", step, training_id=1)
+    add(bare_database, "generation", 1, job_id=1, model_id=_FINAL)
+    add(bare_database, "evaluation", 1, job_id=1, model_id=_FINAL, dataset_id=1, generation_id=1)
     for table, number in (("model", _DELETED), ("training", 8)):
-        remove(database, table, number)
-    yield database
-    database.dispose()
+        remove(bare_database, table, number)
+    return bare_database
 
 
 def add(database: Database, name: str, number: int, **values: Any) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from core.records import schema
@@ -18,19 +15,17 @@ _ALL, _LIMITED, _ELSEWHERE = 1, 2, 3
 _PLAIN, _WITH_PRIMER, _OF_LIMITED, _OF_ELSEWHERE, _OF_DELETED = 1, 2, 3, 4, 5
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+@pytest.fixture
+def before(bare_database: Database) -> Database:
     """Revision 0009: models of all pieces, of some, and of some of a dataset that nobody knows; a take of each."""
-    url = f"sqlite:///{tmp_path / 'old.sqlite'}" if request.param == "sqlite" else None
-    database = Database(url or request.getfixturevalue("postgres_url"))
-    schema.upgrade(database, "0009")
-    add(database, "job", 1)
+    schema.upgrade(bare_database, "0009")
+    add(bare_database, "job", 1)
     for number in (1, 2):
-        add(database, "dataset", number, job_id=1)
+        add(bare_database, "dataset", number, job_id=1)
     none = {"training_id": None}
-    add(database, "model", _ALL, dataset_id=1, settings={"files": 0}, **none)
-    add(database, "model", _LIMITED, dataset_id=1, settings={"files": 5}, **none)
-    add(database, "model", _ELSEWHERE, dataset_id=None, settings={"files": 5}, **none)
+    add(bare_database, "model", _ALL, dataset_id=1, settings={"files": 0}, **none)
+    add(bare_database, "model", _LIMITED, dataset_id=1, settings={"files": 5}, **none)
+    add(bare_database, "model", _ELSEWHERE, dataset_id=None, settings={"files": 5}, **none)
     models = {
         _PLAIN: _ALL,
         _WITH_PRIMER: _ALL,
@@ -40,14 +35,13 @@ def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]
     }
     for number, model in models.items():
         settings = _PRIMED if number == _WITH_PRIMER else {"join_primer": number == _PLAIN, "primer": None}
-        add(database, "generation", number, job_id=1, model_id=model, settings=settings)
-        add(database, "take", number, generation_id=number)
+        add(bare_database, "generation", number, job_id=1, model_id=model, settings=settings)
+        add(bare_database, "take", number, generation_id=number)
         for dataset in (1, 2):
-            add(database, "shared_passage", number, dataset_id=dataset, piece_id=None, version=2)
-    add(database, "take", 9, generation_id=_WITH_PRIMER)
-    add(database, "shared_passage", 9, dataset_id=1, piece_id=None, version=1)
-    yield database
-    database.dispose()
+            add(bare_database, "shared_passage", number, dataset_id=dataset, piece_id=None, version=2)
+    add(bare_database, "take", 9, generation_id=_WITH_PRIMER)
+    add(bare_database, "shared_passage", 9, dataset_id=1, piece_id=None, version=1)
+    return bare_database
 
 
 def test_passages_of_other_notes_or_pieces_are_forgotten(before: Database) -> None:

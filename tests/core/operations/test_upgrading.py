@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,20 +29,17 @@ _CHOICES = {
 _STATES = {"job": "running", "worker": "ready", "unit": "running"}
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def old(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+@pytest.fixture
+def old(bare_database: Database) -> Database:
     """A database of revision 0001 with rows in every table."""
-    url = f"sqlite:///{tmp_path / 'old.sqlite'}" if request.param == "sqlite" else None
-    database = Database(url or request.getfixturevalue("postgres_url"))
-    schema.upgrade(database, "0001")
-    with database.engine.begin() as connection:
+    schema.upgrade(bare_database, "0001")
+    with bare_database.engine.begin() as connection:
         for table in tables(connection):
             connection.execute(insert(table), [row(table, number) for number in range(1, _ROWS + 1)])
-            if database.is_sqlite or "id" not in table.columns:
+            if bare_database.is_sqlite or "id" not in table.columns:
                 continue
             connection.execute(text(f"SELECT setval(pg_get_serial_sequence('\"{table.name}\"', 'id'), {_ROWS})"))
-    yield database
-    database.dispose()
+    return bare_database
 
 
 def tables(connection: Connection) -> list[Table]:

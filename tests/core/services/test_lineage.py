@@ -55,6 +55,18 @@ def finish(content: WebContent, training: int, seed: int) -> int:
         return add_training_model(session, row, dataset, files)[0].id
 
 
+def with_job(content: WebContent, training: int, state: JobState, *, evaluate: bool = True) -> int:
+    """Give a training a job in such a state; its number."""
+    with content.database.transaction() as session:
+        job = enqueue(
+            session, kind=JobKind.TRAINING, queue=Queue.TRAINING, title="t", owner="local", payloads=[{}], request={}
+        )
+        job.state = state
+        row = session.get_one(Training, training)
+        row.job_id, row.evaluate = job.id, evaluate
+        return job.id
+
+
 @pytest.fixture
 def dataset(content: WebContent) -> int:
     number = content.dataset("Own music")
@@ -196,13 +208,7 @@ def test_whoever_sees_no_training_of_others_still_learns_the_dataset(
 def test_an_evaluation_follows_what_is_kept_of_a_training_that_has_ended(
     content: WebContent, training: int, state: JobState, evaluate: bool, follows: int
 ) -> None:
-    with content.database.transaction() as session:
-        job = enqueue(
-            session, kind=JobKind.TRAINING, queue=Queue.TRAINING, title="t", owner="local", payloads=[{}], request={}
-        )
-        row = session.get_one(Training, training)
-        row.job_id, row.evaluate = job.id, evaluate
-        session.get_one(Job, job.id).state = state
+    with_job(content, training, state, evaluate=evaluate)
     kept = keep_model(content.database, content.store, training)
     assert keep_model(content.database, content.store, training).id == kept.id
     with content.database.reading() as session:
@@ -218,16 +224,10 @@ def test_an_evaluation_follows_what_is_kept_of_a_training_that_has_ended(
 def test_an_evaluation_follows_what_was_kept_before_the_training_was_cancelled(
     content: WebContent, training: int
 ) -> None:
-    with content.database.transaction() as session:
-        job = enqueue(
-            session, kind=JobKind.TRAINING, queue=Queue.TRAINING, title="t", owner="local", payloads=[{}], request={}
-        )
-        row = session.get_one(Training, training)
-        row.job_id, row.evaluate = job.id, True
-        session.get_one(Job, job.id).state = JobState.RUNNING
+    job = with_job(content, training, JobState.RUNNING)
     kept = keep_model(content.database, content.store, training).id
     with content.database.transaction() as session:
-        session.get_one(Job, job.id).state = JobState.CANCELLED
+        session.get_one(Job, job).state = JobState.CANCELLED
         assert session.scalar(select(Evaluation.id)) is None
     for _ in range(2):
         assert keep_model(content.database, content.store, training).id == kept
@@ -243,13 +243,7 @@ def test_what_is_kept_without_its_dataset_is_not_measured_but_kept(
     content: WebContent, dataset: int, training: int
 ) -> None:
     delete_dataset(content.database, content.store, dataset)
-    with content.database.transaction() as session:
-        job = enqueue(
-            session, kind=JobKind.TRAINING, queue=Queue.TRAINING, title="t", owner="local", payloads=[{}], request={}
-        )
-        job.state = JobState.CANCELLED
-        row = session.get_one(Training, training)
-        row.job_id, row.evaluate = job.id, True
+    with_job(content, training, JobState.CANCELLED)
     kept = keep_model(content.database, content.store, training).id
     assert facts_of(content.database, kept) == [(training, None, "")]
     with content.database.reading() as session:
