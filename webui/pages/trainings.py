@@ -122,6 +122,8 @@ def estimate() -> Response:
     """How long the training of the form as it stands will take."""
     family = request.args.get("family", "")
     values = form_values(FAMILIES[family], sent=request.args) if family in FAMILIES else {}
+    if not request.args.get("dataset_id"):
+        return jsonify({"refused": "Choose a dataset to learn how long it takes."})
     try:
         settings = parse_training_settings(family, values)
         with current_services().database.reading() as session:

@@ -212,6 +212,9 @@ def test_the_half_filled_forms_are_told_what_they_would_do(client: FlaskClient, 
     assert "4 training pieces" in good["more"]
     assert "time limit" not in good["more"]
     assert not good["advice"]
+    for nothing in ("family=lstm", "family=lstm&dataset_id="):
+        refused = client.get(f"/trainings/estimate.json?{nothing}").json["refused"]
+        assert refused == "Choose a dataset to learn how long it takes."
     query = f"family=lstm&dataset_id={dataset}&steps=900000&minutes=30"
     limited = client.get(f"/trainings/estimate.json?{query}").json
     assert limited["words"] == "about 30 min"
