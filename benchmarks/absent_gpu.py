@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _compiled_step(settings: EventSettings) -> Any:
-    """The whole training step of `core.training.event_step`, compiled by XLA for the H100."""
+    """The whole training step of `core.training.event_program`, compiled by XLA for the H100."""
     import jax
     from jax._src import xla_bridge
     from jax.experimental import topologies
@@ -101,7 +101,7 @@ def _compiled_step(settings: EventSettings) -> Any:
 
 
 def step_and_arguments(settings: EventSettings) -> tuple[Any, tuple[Any, Any, Any]]:
-    """A training step in bfloat16 as `core.training.event_step` has it compiled, and arguments of the right shapes."""
+    """A training step in bfloat16 as `core.training.event_program` makes it, and arguments of the right shapes."""
     from core.modeling.initial import initial_weights
     from core.modeling.network import build_network
     from core.training.event_step import EventStep

@@ -9,7 +9,6 @@ from core.encoding.performance import STEPS_PER_SECOND, encode
 from core.modeling.backend import make_deterministic, to_device
 from core.modeling.checkpoints import Checkpoint
 from core.modeling.device_memory import model_has_no_room, unless_memory_is_full
-from core.modeling.network import build_network
 from core.music.notes import Notes
 from core.training.heldout import PIECES_AT_ONCE, Evaluator, HeldOut
 
@@ -74,6 +73,6 @@ def held_out_likelihood(
 
     with unless_memory_is_full(model_has_no_room(checkpoint.parameters)):
         weights = to_device(checkpoint.weights)
-    evaluator = Evaluator(build_network(checkpoint.family_settings), log)
+    evaluator = Evaluator(checkpoint.family_settings, log)
     evaluator.evaluate(weights, streams, told, complete.place())
     return complete

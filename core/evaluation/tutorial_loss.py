@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InputError
-from core.modeling.backend import Tree, jit, make_deterministic, to_device, to_numpy
+from core.modeling.backend import Tree, make_deterministic, to_device, to_numpy
 from core.modeling.checkpoints import Checkpoint
 from core.modeling.device_memory import model_has_no_room, unless_memory_is_full
-from core.modeling.tutorial import HEADS, SCALE, tutorial_forward
+from core.modeling.tutorial import HEADS
 from core.music.notes import Notes
-from core.training.loss import LOSS_WEIGHTS, tutorial_losses
+from core.training.loss import LOSS_WEIGHTS
 from core.training.settings import TutorialSettings
+from core.training.tutorial_program import compiled_tutorial_losses
 from core.training.tutorial_windows import spread, window_starts
 
 _ROWS = 512
@@ -65,11 +66,7 @@ def _sums(
     between: Callable[[], None],
 ) -> dict[str, float]:
     """Each head's losses, added up over the windows that begin at `starts`."""
-    losses_of = jit(
-        lambda weights, windows, counted: tutorial_losses(
-            tutorial_forward(weights, windows[:, :-1] / SCALE), windows[:, -1], counted
-        )
-    )
+    losses_of = compiled_tutorial_losses()
     sums = dict.fromkeys(HEADS, 0.0)
     for first in range(0, len(starts), _ROWS):
         between()

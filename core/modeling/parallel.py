@@ -58,7 +58,7 @@ def training_devices(batch: int) -> Devices:
         names = names or cpu_devices()
         kind = MirroredDevices
     count = max(number for number in range(1, len(names) + 1) if batch % number == 0)
-    return OneDevice() if count == 1 else kind(names[:count])
+    return _ONE if count == 1 else _several(kind, tuple(names[:count]))
 
 
 class OneDevice:
@@ -94,7 +94,9 @@ class MirroredDevices:
     """TensorFlow: each device holds all weights and works on its part of the batch; gradients are added up."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self._strategy = _mirrored(tuple(names))
+        import tensorflow as tf
+
+        self._strategy = tf.distribute.MirroredStrategy(list(names))
         self.count = self.parts = len(names)
 
     def place(self, tree: Tree) -> Tree:
@@ -130,14 +132,6 @@ class MirroredDevices:
             return keras.ops.convert_to_tensor(each[context.replica_id_in_sync_group])
 
         return self._strategy.experimental_distribute_values_from_function(of)
-
-
-@lru_cache(maxsize=8)
-def _mirrored(names: tuple[str, ...]) -> Any:
-    """One strategy for a process: two of them would call their sums of gradients by the same keys."""
-    import tensorflow as tf
-
-    return tf.distribute.MirroredStrategy(names)
 
 
 class ShardedDevices:
@@ -179,3 +173,15 @@ class ShardedDevices:
     def _lay(self, array: Any, axes: tuple[str | None, ...]) -> Tensor:
         layout = keras.distribution.TensorLayout(axes, self._mesh)
         return keras.distribution.distribute_tensor(array, layout)
+
+
+_ONE = OneDevice()
+
+
+@lru_cache(maxsize=8)
+def _several(kind: Callable[[Sequence[Any]], Devices], devices: tuple[Any, ...]) -> Devices:
+    """One object for the same devices, so that trainings can share what was compiled for them.
+
+    Two strategies of TensorFlow in one process would call their sums of gradients by the same keys, too.
+    """
+    return kind(devices)

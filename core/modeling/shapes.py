@@ -53,6 +53,11 @@ def architecture(settings: FamilySettings) -> dict[str, int]:
     return own
 
 
+def architecture_key(settings: FamilySettings) -> tuple[str | tuple[str, int], ...]:
+    """The same, with the family: equal for settings of the same network, and fit to be a dict's key."""
+    return settings.family, *sorted(architecture(settings).items())
+
+
 def weight_shapes(settings: FamilySettings) -> Shapes:
     """Name to shape of each weight array, in a fixed order.
 

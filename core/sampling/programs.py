@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections import OrderedDict
-from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -13,8 +10,9 @@ from numpy.typing import NDArray
 from core.modeling.backend import Tensor
 from core.modeling.cores import available_cores
 from core.modeling.devices import device_kind
+from core.modeling.kept import Kept
 from core.modeling.network import build_following
-from core.modeling.shapes import architecture
+from core.modeling.shapes import architecture_key
 from core.music.notes import Notes
 from core.sampling.blocks import ChunkInput, ChunkLoop
 from core.sampling.events_loop import EventsProgram, EventsWeights
@@ -129,16 +127,9 @@ class Programs:
         return self._agreeing[key]
 
 
-_lock = Lock()
-_kept: OrderedDict[str, Programs] = OrderedDict()
+_kept = Kept[Programs](_MOST_KEPT)
 
 
 def programs_of(settings: FamilySettings) -> Programs:
     """The programs of a model's architecture; those used last are kept, since compiling takes a second or two."""
-    key = json.dumps([settings.family, architecture(settings)])
-    with _lock:
-        programs = _kept.pop(key, None) or Programs(settings)
-        _kept[key] = programs
-        while len(_kept) > _MOST_KEPT:
-            _kept.popitem(last=False)
-    return programs
+    return _kept.of(architecture_key(settings), lambda: Programs(settings))

@@ -1,4 +1,4 @@
-"""One optimiser step of a family over events, compiled, on as many devices as there are."""
+"""One optimiser step of a family over events after the other, on as many devices as there are."""
 
 from __future__ import annotations
 
@@ -6,23 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from keras import ops
 
-from core.modeling.backend import Tensor, Tree, to_numpy, value_and_gradients
+from core.modeling.backend import Tree, to_numpy
 from core.modeling.device_memory import is_out_of_memory, out_of_memory_errors, unless_memory_is_full
-from core.modeling.following import window_state
 from core.modeling.network import Network
 from core.modeling.parallel import Devices, training_devices
-from core.modeling.shapes import hidden_matrices
-from core.training.loss import event_nats
+from core.training.event_program import compiled_step, muon_matrices
 from core.training.memory import batch_does_not_fit, weights_do_not_fit
-from core.training.muon import muon
 from core.training.optimizer import (
-    adam,
     averaging_share,
     bias_correction,
-    clip_by_global_norm,
-    running_average,
     warmup_cosine,
     zero_moments,
 )
@@ -43,9 +36,7 @@ class EventStep:
         self._settings = settings
         self._steps = settings.steps
         self._devices = training_devices(settings.batch_size) if devices is None else devices
-        # Of these Muon takes care, of all others AdamW.
-        self._matrices = hidden_matrices(settings) if settings.optimizer == "muon" else {}
-        self._compiled = self._devices.compile(self._gradients, self._update)
+        self._compiled = compiled_step(network, settings, self._devices)
 
     @property
     def devices(self) -> int:
@@ -54,7 +45,8 @@ class EventStep:
 
     def begin(self, weights: Arrays) -> Tree:
         """The trees before the first step. Raises as `place`."""
-        second = {name: array for name, array in weights.items() if name not in self._matrices}
+        matrices = muon_matrices(self._settings)  # which have no second moments
+        second = {name: array for name, array in weights.items() if name not in matrices}
         trees = {"weights": weights, "first": zero_moments(weights), "second": zero_moments(second)}
         return self.place({**trees, "average": weights} if self._settings.average else trees)
 
@@ -133,30 +125,6 @@ class EventStep:
             for part, own in zip(parts, self._network.split_masks(masks, count), strict=True):
                 part["masks"] = own
         return parts
-
-    def _gradients(self, trees: Tree, data: Tree) -> tuple[Tensor, Tree]:
-        def mean_nats(weights: Tree) -> tuple[Tensor, tuple[()]]:
-            state = window_state(data.get("facts"))
-            logits, _ = self._network.sequence(weights, data["events"], state, data.get("masks"))
-            return ops.sum(event_nats(logits, data["targets"])) / data["counted"], ()
-
-        (loss, _), gradients = value_and_gradients(mean_nats, trees["weights"])
-        return loss, gradients
-
-    def _update(self, trees: Tree, gradients: Tree, scalars: Tree) -> Tree:
-        gradients, _ = clip_by_global_norm(gradients, self._settings.clip_norm)
-        weights, first, rate, decay = trees["weights"], trees["first"], scalars["rate"], self._settings.weight_decay
-        matrices, momenta = muon(weights, gradients, first, self._matrices, rate, decay, self._network.compute_dtype)
-        others = {name: weight for name, weight in weights.items() if name not in matrices}
-        others, moments, second = adam(others, gradients, first, trees["second"], rate, scalars["correction"], decay)
-        after = {
-            "weights": {**weights, **others, **matrices},
-            "first": {**first, **moments, **momenta},
-            "second": second,
-        }
-        if "average" in trees:
-            after["average"] = running_average(trees["average"], after["weights"], scalars["share"])
-        return after
 
     def _try_some(self, trees: Tree, batch: Batch, step: int, most: int) -> int:
         """The step with at most so many windows of the batch, as many for each device; how many those are."""

@@ -41,8 +41,7 @@ class EventTraining:
         self._streams = [encode(piece) for piece in held_out]
         self._interval_streams = interval_subset(self._streams)
         self._digest = corpus_digest(corpus)
-        self._network = build_network(settings)  # what is measured is what composes: in float32
-        self._evaluator = Evaluator(self._network, hooks.log)
+        self._evaluator = Evaluator(settings, hooks.log)
         self._evaluated: HeldOut | None = None  # how far the evaluation under way has come
         resumed = read_resume(hooks, settings, self._digest)
         self._place = Place.before(settings)
@@ -71,7 +70,7 @@ class EventTraining:
         # A point of an earlier version did not count the seconds: what it was evaluating is begun anew.
         if "ticks" in place.get("evaluated", {}):
             flat = [array for _, array in sorted(evaluated.items())]
-            state = keras.tree.pack_sequence_as(self._network.initial_state(1), flat) if flat else None
+            state = keras.tree.pack_sequence_as(self._evaluator.first_state(), flat) if flat else None
             self._evaluated = HeldOut(**place["evaluated"], state=state)
 
     def run(self) -> TrainingResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,14 +16,18 @@ from core.encoding.performance import END, NOTE_OFF, STEPS_PER_SECOND, TIME_SHIF
 from core.errors import DeviceError
 from core.modeling.backend import Tensor, Tree, jit, to_device, to_numpy
 from core.modeling.device_memory import WHAT_FREES_MEMORY, is_out_of_memory, out_of_memory_errors
-from core.modeling.network import Network
+from core.modeling.kept import Kept
+from core.modeling.network import Network, build_network
+from core.modeling.shapes import architecture_key
 from core.training.flops import MOST_INTERVAL_EVENTS
 from core.training.loss import event_nats
+from core.training.settings import FamilySettings
 from core.training.windows import PADDING, countable
 
 PIECES_AT_ONCE = 16
 """Pieces that are read side by side, as rows of one product."""
 _CHUNK = 256
+_kept = Kept[Callable[..., Any]](4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +80,27 @@ class HeldOut:
 
 
 class Evaluator:
-    """Computes held-out figures of one network; compiled once.
+    """Computes held-out figures of one network; all evaluators of a process share what is compiled for it.
 
     Where the device's memory does not hold a whole group of pieces side by side, half as many are read at a time, and
     so on down to one.
     """
 
-    def __init__(self, network: Network, log: Callable[[str], None] = lambda _: None) -> None:
-        """`log` is told in a sentence each time that fewer pieces are read side by side."""
-        self._network = network
+    def __init__(self, settings: FamilySettings, log: Callable[[str], None] = lambda _: None) -> None:
+        """`log` is told in a sentence each time that fewer pieces are read side by side.
+
+        Raises:
+            TypeError: the settings' family has no network over events.
+        """
+        self._network = build_network(settings)  # what is measured is what composes: in float32
         self._log = log
-        self._chunk = jit(self._chunk_nats)
+        self._chunk = _kept.of(architecture_key(settings), lambda: _compiled_chunk(self._network))
         self._rows = PIECES_AT_ONCE
+
+    def first_state(self) -> Tree:
+        """The network's state before the first event of a group."""
+        state: Tree = self._network.initial_state(PIECES_AT_ONCE)
+        return state
 
     def evaluate(
         self,
@@ -143,7 +157,7 @@ class Evaluator:
 
     def _read_chunk(self, weights: Tree, cut: NDArray[np.int32], done: HeldOut) -> HeldOut:
         """Go on by one chunk; `cut` has one column more than the chunk, the last target."""
-        state = to_device(self._network.initial_state(PIECES_AT_ONCE) if done.state is None else done.state)
+        state = to_device(self.first_state() if done.state is None else done.state)
         targets = np.where(countable(cut[:, 1:]), cut[:, 1:], PADDING)
         nats, state = self._read_rows(weights, np.where(cut[:, :-1] == PADDING, END, cut[:, :-1]), targets, state)
         return HeldOut(
@@ -169,9 +183,13 @@ class Evaluator:
             states.append(after)
         return nats, states[0] if len(states) == 1 else _joined(states)
 
-    def _chunk_nats(self, weights: Tree, events: Tensor, targets: Tensor, state: Tree) -> tuple[Tensor, Tree]:
-        logits, state = self._network.sequence(weights, events, state)
+
+def _compiled_chunk(network: Network) -> Callable[..., Any]:
+    def chunk_nats(weights: Tree, events: Tensor, targets: Tensor, state: Tree) -> tuple[Tensor, Tree]:
+        logits, state = network.sequence(weights, events, state)
         return ops.sum(event_nats(logits, targets), axis=1), state
+
+    return jit(chunk_nats)
 
 
 def _rows_of(state: Tree, rows: slice) -> Tree:

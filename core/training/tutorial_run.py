@@ -4,35 +4,30 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field, fields
-from itertools import pairwise
 from typing import Any, Self
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from core.datasets.corpus import Corpus
 from core.errors import TrainingError
-from core.modeling.backend import Tensor, Tree, jit, scan, side_by_side, to_device, to_numpy, value_and_gradients
+from core.modeling.backend import Tree, to_device, to_numpy
 from core.modeling.device_memory import is_out_of_memory, out_of_memory_errors, unless_memory_is_full
-from core.modeling.devices import device_kind
 from core.modeling.initial import initial_weights
-from core.modeling.tutorial import HEADS, SCALE, tutorial_forward
+from core.modeling.tutorial import HEADS
 from core.training.hooks import TrainingHooks, TrainingProgress, TrainingResult
 from core.training.keeper import Keeper
-from core.training.loss import LOSS_WEIGHTS, tutorial_losses
+from core.training.loss import LOSS_WEIGHTS
 from core.training.memory import batch_does_not_fit, weights_do_not_fit
-from core.training.optimizer import adam, bias_correction, zero_moments
+from core.training.optimizer import bias_correction, zero_moments
 from core.training.pulse import Pulse, Speed
 from core.training.resume import Arrays, corpus_digest, read_resume, write_resume
 from core.training.settings import TutorialSettings
+from core.training.tutorial_program import compiled_tutorial_losses, compiled_tutorial_steps
 from core.training.tutorial_windows import spread, window_starts
 
 _SHUFFLE = 1
 _STEPS_PER_CALL = 16
-# On a CPU a batch is worked on in two parts at once: products as small as these one core does as fast as two together.
-# The number does not follow the machine's cores, since it decides the bits.
-_CPU_PARTS = 2
 _HELD_OUT_ROWS = 256
 # An epoch's held-out figure is for information: it must not cost more than a small part of the epoch itself.
 _LEAST_HELD_OUT = 4096
@@ -85,10 +80,8 @@ class TutorialTraining:
         self._batch = min(settings.batch_size, self._starts.size)
         self._batches = self._starts.size // self._batch
         self._digest = corpus_digest(corpus)
-        self._parts = min(_CPU_PARTS, self._batch) if device_kind() == "cpu" else 1
-        self._part_gradients, self._update = jit(self._gradients), jit(self._adam)
-        self._compiled_steps = side_by_side(self._train_steps)
-        self._compiled_losses = jit(self._held_out_losses)
+        self._compiled_steps = compiled_tutorial_steps(self._batch, settings.learning_rate)
+        self._compiled_losses = compiled_tutorial_losses()
         self._pulse = Pulse(hooks, resume_seconds, self._write_resume)
         self._speed = Speed()
         self._place = _Place()
@@ -170,39 +163,6 @@ class TutorialTraining:
 
         raise batch_does_not_fit(self._batch, self._settings.window, "notes", try_some)
 
-    def _train_steps(
-        self, weights: Tree, first: Tree, second: Tree, windows: Tensor, corrections: Tensor
-    ) -> tuple[Tree, Tree]:
-        """Some steps, one after the other; windows `[steps, batch, window + 1, 3]`, the target last."""
-
-        def step(carry: Tree, data: Tree) -> tuple[Tree, Tree]:
-            batch, correction = data
-            edges = np.linspace(0, batch.shape[0], min(self._parts, batch.shape[0]) + 1).astype(int).tolist()
-            parts = [self._part_gradients(carry[0], batch[begin:end]) for begin, end in pairwise(edges)]
-            after: tuple[Tree, Tree] = self._update(*carry, correction, parts)
-            return after
-
-        return scan(step, (weights, first, second), (windows, corrections))
-
-    def _gradients(self, weights: Tree, batch: Tensor) -> tuple[Tree, Tree]:
-        """What some windows of a batch add to its losses and to their gradient."""
-        share = batch.shape[0] / self._batch
-
-        def total(weights: Tree) -> tuple[Tensor, Tree]:
-            losses = tutorial_losses(tutorial_forward(weights, batch[:, :-1] / SCALE), batch[:, -1])
-            losses = {name: share * loss for name, loss in losses.items()}
-            return sum(LOSS_WEIGHTS[name] * losses[name] for name in HEADS), losses
-
-        (_, losses), gradients = value_and_gradients(total, weights)
-        return losses, gradients
-
-    def _adam(
-        self, weights: Tree, first: Tree, second: Tree, correction: Tensor, parts: list[tuple[Tree, Tree]]
-    ) -> Tree:
-        """The weights and moments after all parts of the batch, and its losses."""
-        losses, gradients = keras.tree.map_structure(lambda *each: sum(each[1:], each[0]), *parts)
-        return adam(weights, gradients, first, second, self._settings.learning_rate, correction), losses
-
     def _finish_epoch(self) -> None:
         """The epoch's figures, its checkpoint and the stopping rule of Keras's `EarlyStopping` on the loss."""
         place, settings = self._place, self._settings
@@ -239,10 +199,6 @@ class TutorialTraining:
         means = {name: sums[name] / starts.size for name in HEADS}
         total = sum(LOSS_WEIGHTS[name] * means[name] for name in HEADS)
         return {"held_out_loss": total, **{f"held_out_{name}": means[name] for name in HEADS}}
-
-    @staticmethod
-    def _held_out_losses(weights: Tree, windows: Tensor, counted: Tensor) -> Tree:
-        return tutorial_losses(tutorial_forward(weights, windows[:, :-1] / SCALE), windows[:, -1], counted)
 
     def _write_resume(self) -> tuple[bytes, int]:
         trees = {

@@ -10,6 +10,7 @@ import pytest
 
 from core.datasets.corpus import Corpus, Split
 from core.modeling.checkpoints import Checkpoint
+from core.modeling.kept import Kept
 from core.music.notes import Notes
 from core.training.hooks import SilentHooks, TrainingPoint, TrainingProgress
 
@@ -54,6 +55,13 @@ class RememberingHooks(SilentHooks):
     def interrupted(self) -> bool:
         self.calls += 1
         return self.stop(self.calls)
+
+
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps of networks so small that they take longer to compile than to run; none of them is kept for other tests."""
+    monkeypatch.setattr("core.modeling.parallel.jit", lambda function, **_: function)
+    monkeypatch.setattr("core.training.event_program._kept", Kept(4))
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from core.encoding.performance import BEGIN, END, encode
 from core.encoding.tutorial import to_triples
 from core.modeling.backend import to_device, to_numpy
 from core.modeling.initial import initial_weights
-from core.modeling.network import build_network
 from core.training.heldout import Evaluator, HeldOut, events_read, interval_subset
 from core.training.optimizer import adam, bias_correction, clip_by_global_norm, warmup_cosine, zero_moments
 from core.training.run import train
@@ -173,7 +172,7 @@ def test_held_out_figures_equal_a_loop_over_events(make_corpus: Callable[..., Co
                 nats += float(np.log(np.exp(logits).sum()) - logits[target])
                 events += 1
     seen: list[HeldOut] = []
-    figure = Evaluator(build_network(settings)).evaluate(to_device(weights), streams, seen.append)
+    figure = Evaluator(settings).evaluate(to_device(weights), streams, seen.append)
     assert (figure.events, figure.notes) == (events, sum(int((stream < 128).sum()) for stream in streams))
     assert figure.nats_per_event == pytest.approx(nats / events, rel=1e-5)
     assert figure.nats_per_note == pytest.approx(nats / figure.notes, rel=1e-5)
@@ -186,7 +185,7 @@ def test_held_out_figures_equal_a_loop_over_events(make_corpus: Callable[..., Co
     assert {(done.group, done.place) for done in seen} >= {(0, 256), (1, 0), (1, 256)}
     for middle in seen:
         if (middle.group, middle.place) in {(0, 256), (1, 0)}:
-            again = Evaluator(build_network(settings)).evaluate(to_device(weights), streams, lambda _: None, middle)
+            again = Evaluator(settings).evaluate(to_device(weights), streams, lambda _: None, middle)
             assert again == figure
 
 

@@ -13,19 +13,17 @@ import numpy as np
 import pytest
 
 from core.datasets.corpus import Corpus
-from core.modeling import parallel
 from core.modeling.checkpoints import Checkpoint
 from core.training.events_run import EventTraining
 from tests.core.training import exchange
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("uncompiled")]
 
 
 @pytest.fixture(autouse=True)
-def _uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Networks as small as these take longer to compile than to run."""
-    for module in (parallel, exchange):
-        monkeypatch.setattr(module, "jit", lambda function, **_: function)
+def _read_uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logits are read uncompiled, too."""
+    monkeypatch.setattr(exchange, "jit", lambda function, **_: function)
 
 
 def test_both_libraries_give_the_same_logits(tmp_path: Path, make_corpus: Callable[..., Corpus]) -> None:

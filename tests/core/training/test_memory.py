@@ -10,7 +10,6 @@ import pytest
 from core.datasets.corpus import Corpus
 from core.encoding.performance import encode
 from core.errors import DeviceError, TrainingError
-from core.modeling import parallel
 from core.modeling.backend import to_device
 from core.modeling.device_memory import is_out_of_memory
 from core.modeling.initial import initial_weights
@@ -24,13 +23,7 @@ from core.training.settings import LstmSettings, TransformerSettings, TutorialSe
 from core.training.tutorial_run import TutorialTraining
 from core.training.windows import EventWindows
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def _uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Networks as small as these take longer to compile than to run."""
-    monkeypatch.setattr(parallel, "jit", lambda function, **_: function)
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("uncompiled")]
 
 
 def _full(words: str = "OOM when allocating tensor") -> Exception:
@@ -157,7 +150,7 @@ def test_what_else_does_not_fit_ends_in_a_sentence(
 def test_a_held_out_figure_that_does_not_fit_says_so(make_corpus: Callable[..., Corpus]) -> None:
     import tensorflow as tf
 
-    evaluator = Evaluator(build_network(LstmSettings(embedding=8, units=8)))
+    evaluator = Evaluator(LstmSettings(embedding=8, units=8))
     streams = [encode(piece) for piece in make_corpus().pieces("validation")]
 
     def refuse(*_: Any) -> Any:
@@ -178,10 +171,10 @@ def test_held_out_pieces_are_read_in_smaller_groups_where_memory_is_short(
 ) -> None:
     weights = to_device(initial_weights(settings))
     streams = [encode(piece) for piece in make_corpus(validation=5).pieces("validation")]
-    whole = Evaluator(build_network(settings)).evaluate(weights, streams, lambda _: None)
+    whole = Evaluator(settings).evaluate(weights, streams, lambda _: None)
 
     lines: list[str] = []
-    small = Evaluator(build_network(settings), lines.append)
+    small = Evaluator(settings, lines.append)
     chunk, tried = small._chunk, list[int]()
 
     def careful(weights: Any, events: Any, targets: Any, state: Any) -> Any:
