@@ -7,10 +7,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from core.kept import Kept
 from core.modeling.backend import Tensor
 from core.modeling.cores import available_cores
 from core.modeling.devices import device_kind
-from core.modeling.kept import Kept
 from core.modeling.network import build_following
 from core.modeling.shapes import architecture_key
 from core.music.notes import Notes

@@ -6,9 +6,9 @@ from collections.abc import Hashable
 
 from keras import ops
 
+from core.kept import Kept
 from core.modeling.backend import Tensor, Tree, value_and_gradients
 from core.modeling.following import window_state
-from core.modeling.kept import Kept
 from core.modeling.network import Network
 from core.modeling.parallel import Devices, Step
 from core.modeling.shapes import architecture_key, hidden_matrices

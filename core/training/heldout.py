@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from core.encoding.performance import END, NOTE_OFF, STEPS_PER_SECOND, TIME_SHIFT, VELOCITY
 from core.errors import DeviceError
+from core.kept import Kept
 from core.modeling.backend import Tensor, Tree, jit, to_device, to_numpy
 from core.modeling.device_memory import WHAT_FREES_MEMORY, is_out_of_memory, out_of_memory_errors
-from core.modeling.kept import Kept
 from core.modeling.network import Network, build_network
 from core.modeling.shapes import architecture_key
 from core.training.flops import MOST_INTERVAL_EVENTS

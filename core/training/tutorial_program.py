@@ -10,9 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from core.kept import Kept
 from core.modeling.backend import Tensor, Tree, jit, scan, side_by_side, value_and_gradients
 from core.modeling.devices import device_kind
-from core.modeling.kept import Kept
 from core.modeling.tutorial import HEADS, SCALE, tutorial_forward
 from core.training.loss import LOSS_WEIGHTS, tutorial_losses
 from core.training.optimizer import adam

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 
 from sqlalchemy import select
 
 from core.datasets.corpus import Corpus
 from core.errors import ConflictError
+from core.kept import Kept
 from core.models.datasets import Dataset, Piece
 from core.models.evaluations import SharedPassage
 from core.services.given import composed_part, given_notes
@@ -18,9 +18,8 @@ from worker.unit_context import UnitContext
 
 _KEPT = 2
 
-# What this process has opened, the latest used last, by the dataset and how many of its pieces: the next take is then
-# searched in milliseconds.
-_opened: OrderedDict[tuple[str, int], Originality] = OrderedDict()
+# What this process has opened, by the dataset and how many of its pieces: the next take is searched in milliseconds.
+_opened = Kept[Originality](_KEPT)
 
 
 def search_take(context: UnitContext) -> None:
@@ -57,13 +56,7 @@ def search_take(context: UnitContext) -> None:
 
 def opened(context: UnitContext, dataset: Dataset, corpus: Callable[[], Corpus], told: Told, used: int) -> Originality:
     """The index of a dataset's first `used` training pieces, 0 for all, from memory where it was opened just before."""
-    originality = _opened.pop((dataset.corpus_key, used), None)
-    if originality is None:
-        originality = open_originality(context.store, dataset, corpus, told, used)
-        while len(_opened) >= _KEPT:
-            _opened.popitem(last=False)
-    _opened[dataset.corpus_key, used] = originality
-    return originality
+    return _opened.of((dataset.corpus_key, used), lambda: open_originality(context.store, dataset, corpus, told, used))
 
 
 def piece_ids(context: UnitContext, dataset_id: int) -> dict[int, int]:

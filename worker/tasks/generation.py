@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from sqlalchemy import select
 
 from core.artifacts import ArtifactStore
+from core.kept import Kept
 from core.models.generations import Generation, Take
 from core.models.trainings import Model
 from core.music.notes import Notes
@@ -20,8 +19,8 @@ from worker.unit_context import UnitContext
 
 _MODELS_KEPT = 3
 
-# Models that this process has loaded and compiled, the latest used last: the next tile starts in milliseconds.
-_composers: OrderedDict[str, Composer] = OrderedDict()
+# Models that this process has loaded and compiled: the next tile starts in milliseconds.
+_composers = Kept[Composer](_MODELS_KEPT)
 
 
 def run(context: UnitContext) -> None:
@@ -95,10 +94,4 @@ def _read_primer(store: ArtifactStore, generation: Generation, settings: Generat
 
 
 def _composer_of(store: ArtifactStore, model: Model) -> Composer:
-    composer = _composers.pop(model.content_hash, None)
-    if composer is None:
-        composer = Composer(stored_checkpoint(store, model))
-        while len(_composers) >= _MODELS_KEPT:
-            _composers.popitem(last=False)
-    _composers[model.content_hash] = composer
-    return composer
+    return _composers.of(model.content_hash, lambda: Composer(stored_checkpoint(store, model)))

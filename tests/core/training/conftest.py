@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from core.datasets.corpus import Corpus, Split
+from core.kept import Kept
 from core.modeling.checkpoints import Checkpoint
-from core.modeling.kept import Kept
 from core.music.notes import Notes
 from core.training.hooks import SilentHooks, TrainingPoint, TrainingProgress
 

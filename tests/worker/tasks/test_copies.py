@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from core.datasets.corpus import Corpus, Split
 from core.errors import ConflictError
+from core.kept import Kept
 from core.modeling.checkpoints import Checkpoint
 from core.models.datasets import Dataset
 from core.models.evaluations import Evaluation, SharedPassage
@@ -213,7 +214,9 @@ def branches(scene: Scene, take: int, notes: Notes, note: int = 25) -> int:
     return scene.filled(generation, [notes])[0]
 
 
-def test_pieces_that_the_training_left_out_are_not_searched(scene: Scene, tiny_lstm: bytes) -> None:
+def test_pieces_that_the_training_left_out_are_not_searched(
+    scene: Scene, tiny_lstm: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     of_all = scene
     of_one, of_two = (Scene(scene.place, limited(tiny_lstm, files), scene.corpus, scene.dataset) for files in (1, 2))
     first, second = (joined(melody(80, 5), scene.corpus.piece(number)[10:40]) for number in (0, 1))
@@ -231,9 +234,7 @@ def test_pieces_that_the_training_left_out_are_not_searched(scene: Scene, tiny_l
     assert len(set(keys)) == 6
     assert all(scene.place.store.exists(key) for key in keys)
     # Found on the disk by a process that has opened nothing yet.
-    from worker.tasks import copies
-
-    copies._opened.clear()
+    monkeypatch.setattr("worker.tasks.copies._opened", Kept(2))
     digests = [hashlib.sha256(scene.place.store.read(key)).hexdigest() for key in keys]
     assert found(of_all) == [(30, 1), (30, 2)]
     assert found(of_one) == [(30, 1), (0, None)]

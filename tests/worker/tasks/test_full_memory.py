@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from sqlalchemy import select
 
 from core.datasets.corpus import Corpus
 from core.errors import DeviceError
+from core.kept import Kept
 from core.models.jobs import JobLog, JobState, Queue, Unit
 from core.sampling.compiled_loop import CompiledLoop
 from core.services.evaluations import create_evaluation
@@ -50,8 +50,8 @@ def submit(workplace: Any, corpus: Corpus, checkpoint: bytes) -> None:
 def small_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """One core, whose memory holds 4 rows of a composition and 8 of an evaluation."""
     monkeypatch.setattr("core.sampling.programs.available_cores", lambda: 1)
-    monkeypatch.setattr("core.sampling.programs._kept", OrderedDict())
-    monkeypatch.setattr(generation, "_composers", OrderedDict())
+    monkeypatch.setattr("core.sampling.programs._kept", Kept(6))
+    monkeypatch.setattr(generation, "_composers", Kept(3))
     run, read = CompiledLoop.run, Evaluator._read_rows
 
     def run_few(loop: CompiledLoop, *given: Any) -> Any:
@@ -117,7 +117,7 @@ def test_an_evaluation_whose_model_has_no_room_says_what_to_do(
 def test_a_generation_whose_model_has_no_room_says_what_to_do(
     sqlite_workplace: Any, tiny_lstm: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(generation, "_composers", OrderedDict())
+    monkeypatch.setattr(generation, "_composers", Kept(3))
     sqlite_workplace.generation(sqlite_workplace.model(tiny_lstm), seeds="0-1", length=5)
     context = sqlite_workplace.claim(Queue.GENERATION)
     monkeypatch.setattr("core.sampling.events_loop.to_device", refuse)

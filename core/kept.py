@@ -1,4 +1,4 @@
-"""What a process has compiled, kept for whoever needs the same next."""
+"""What a process has compiled, loaded or opened, kept for whoever needs the same next."""
 
 from __future__ import annotations
 

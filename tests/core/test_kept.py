@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from core.modeling.kept import Kept
+from core.kept import Kept
 
 
 def test_the_last_used_are_kept() -> None:
