@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 import redis
@@ -29,6 +30,10 @@ from core.changes import redis_client
 from core.records import schema
 from core.records.database import Database
 from core.settings import Settings
+
+# How long an example takes tells how busy the machine is, and a pause of the garbage collector failed one.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 _SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.tools.journey import Api, until
 
@@ -57,9 +57,22 @@ def test_waiting_jobs_are_moved_and_cancelled(page: Page, api: Api, model: dict[
     until(lambda: claims(api, names) == wanted, 10, "the new order")
     until(lambda: order(page) == wanted, 10, "the page's new order")
 
-    # The keyboard: the handle keeps the focus, and the place is said.
+    # The keyboard: the handle keeps the focus, and the place is said; also when the list is drawn anew from before the
+    # move until the move is answered.
     grip.focus()
-    page.keyboard.press("ArrowDown")
+    move = grip.get_attribute("data-grip")
+    assert move
+
+    def drawn_from_before(route: Route) -> None:
+        page.evaluate(
+            "const rows = [...document.querySelectorAll('#waiting-generation .waiting-job')];"
+            "rows[0].before(rows.find((row) => row.textContent.includes('Fourth')));"
+        )
+        route.continue_()
+
+    page.route(f"**{move}", drawn_from_before, times=1)
+    with page.expect_response(f"**{move}"):
+        page.keyboard.press("ArrowDown")
     wanted = ["First", "Fourth", "Second", "Third"]
     until(lambda: claims(api, names) == wanted, 10, "one step down")
     expect(grip).to_be_focused()

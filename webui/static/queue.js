@@ -17,10 +17,12 @@ function say(text) { document.querySelector("[data-moved]").textContent = text; 
 async function send(row, values) {
   const data = new FormData();
   for (const [name, value] of Object.entries(values)) data.set(name, value);
+  // Where it was put: until the answer comes, the list may be drawn anew from before the move.
+  const rows = peers(row);
+  const place = `Place ${rows.indexOf(row) + 1} of your ${rows.length}.`;
   try {
     await post(row.querySelector("[data-grip]").dataset.grip, data);
-    const rows = peers(row);
-    say(`Place ${rows.indexOf(row) + 1} of your ${rows.length}.`);
+    say(place);
   } catch (error) {
     toast(error.message, { bad: true });
   }

@@ -100,13 +100,11 @@ def test_the_vocabulary_is_the_published_one():
 
 
 @given(rows)
-@settings(deadline=None)
 def test_encoding_is_the_canonical_stream(drawn):
     assert encode(to_notes(drawn)).tolist() == encode_slowly(to_notes(drawn))
 
 
 @given(rows)
-@settings(deadline=None)
 def test_a_canonical_stream_comes_back_as_itself(drawn):
     stream = encode(to_notes(drawn))
     notes = decode(stream)
@@ -115,7 +113,7 @@ def test_a_canonical_stream_comes_back_as_itself(drawn):
 
 
 @given(st.lists(st.integers(0, 389) | st.sampled_from((60, 188, 256, 260, 355, 370)), max_size=60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_stream_is_decoded_as_a_loop_decodes_it(stream):
     notes = decode(np.array(stream, np.uint16))
     assert in_steps(notes) == decode_slowly(stream)

@@ -36,7 +36,7 @@ def by_muspy(notes: Notes) -> dict[str, float]:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(st.integers(0, 300), st.integers(1, 90), st.integers(30, 90), st.integers(1, 127)),

@@ -43,7 +43,7 @@ def planted(source: Notes, first: int, count: int, semitones: int = 0, tempo: fl
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 29),
     st.integers(0, 300),
@@ -66,7 +66,7 @@ def test_a_planted_passage_is_found_in_any_key_and_tempo(number, first, count, s
     assert found.piece_seconds == pytest.approx((begin, end), abs=0.6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 29), st.integers(0, 300), st.integers(15, 44), st.integers(1, 5), st.integers(0, 1000))
 def test_a_passage_with_a_note_changed_in_its_middle_is_found_whole(number, first, place, by, seed):
     take = planted(PIECES[number], first, 60, seed=seed)
@@ -82,7 +82,7 @@ def test_a_passage_with_a_note_changed_in_its_middle_is_found_whole(number, firs
     assert found.notes >= real - 6
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 29),
     st.integers(0, 300),
@@ -140,7 +140,7 @@ def test_a_passage_that_goes_on_in_another_key_or_after_many_strange_notes_ends_
     assert 38 <= parted.notes <= 44
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_passages_are_those_that_a_slow_search_finds(data):
     """All pairs of stretches, each in every order, for lines of few pitches in one rhythm."""

@@ -68,7 +68,7 @@ def test_training_pieces_held_against_all_others_fill_up_what_the_threshold_stan
     assert len(unrelated_passages(strangers, INDEX, many).lengths) <= 200
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 90), min_size=1, max_size=200), st.integers(0, 200), st.integers(20, 5_000))
 def test_a_page_counts_excerpts_by_the_threshold_for_excerpts_whatever_the_takes_length(lengths, training, notes):
     unrelated = Unrelated(tuple(sorted(lengths)), 0, 9, min(training, len(lengths)))

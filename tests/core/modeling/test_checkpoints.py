@@ -164,7 +164,7 @@ def test_refuses_what_expands_or_runs_code() -> None:
 
 
 @given(st.integers(0, len(_DATA) - 1), st.integers(1, 255))
-@budget(max_examples=150, deadline=None)
+@budget(max_examples=150)
 def test_a_flipped_byte_is_noticed_or_harmless(place: int, flip: int) -> None:
     data = bytearray(_DATA)
     data[place] ^= flip

@@ -17,7 +17,7 @@ def _values(rows: int, time: int, width: int, taps: int) -> tuple[np.ndarray, np
     return flow, kernel
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(rows=st.integers(1, 3), time=st.integers(1, 12), width=st.integers(1, 5), taps=st.integers(2, 6))
 def test_each_value_meets_its_own_past(rows: int, time: int, width: int, taps: int) -> None:
     flow, kernel = _values(rows, time, width, taps)
@@ -31,7 +31,7 @@ def test_each_value_meets_its_own_past(rows: int, time: int, width: int, taps: i
     np.testing.assert_allclose(to_numpy(blended), expected, atol=1e-5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(lengths=st.lists(st.integers(1, 5), min_size=1, max_size=5), taps=st.integers(2, 6))
 def test_in_pieces_as_at_once(lengths: list[int], taps: int) -> None:
     flow, kernel = _values(2, sum(lengths), 3, taps)

@@ -20,7 +20,7 @@ _mask = jit(canonical_events)
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_windows_steps_and_host_agree_on_any_stream(seed):
     generator = np.random.default_rng(seed)
     # Few pitches and many short pauses, so that everything meets.
@@ -58,7 +58,7 @@ notes = st.lists(
 
 
 @given(notes)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_event_of_an_encoded_piece_may_follow(drawn):
     onset, duration, pitch, velocity = (np.array(column) for column in zip(*drawn, strict=True))
     stream = encode(Notes.of(onset / 100, duration / 100, pitch, velocity)).astype(np.int32)

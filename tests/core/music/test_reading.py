@@ -208,7 +208,7 @@ def test_tempo_changes_of_every_track_count(build_midi):
     deltas=st.lists(st.tuples(st.integers(1, 40), st.integers(60, 61), st.booleans()), max_size=30),
     tempos=st.lists(st.tuples(st.integers(0, 300), st.integers(1, 2**24 - 1)), max_size=4),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_stream_of_keys_and_tempos_is_read_as_pretty_midi_reads_it(build_midi, deltas, tempos):
     events = [(note_on if on else note_off)(delta, pitch) for delta, pitch, on in deltas]
     events += [note_off(1, pitch) for pitch in (60, 61) for _ in deltas] or [note_off(1)]
@@ -278,7 +278,7 @@ def test_hostile_files_are_bounded_in_time_and_memory(name):
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_damaged_files_are_read_or_refused_and_nothing_else(build_midi, data):
     good = bytearray(
         build_midi(

@@ -42,7 +42,7 @@ def in_ms(notes):
 
 
 @given(data=st.data(), program=st.integers(0, 127))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_written_notes_are_read_back_by_pretty_midi_and_by_us(any_notes, data, program):
     notes = data.draw(any_notes)
     written = write_midi(notes, program=program)

@@ -97,7 +97,7 @@ def test_the_owner_with_fewest_running_units_is_served(database: Database, submi
     assert [take(database).owner for _ in range(3)] == ["cat"] * 3
 
 
-@hypothesis_settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     units=st.lists(st.tuples(st.sampled_from("abc"), st.integers(-1, 1), st.integers(0, 2)), min_size=1, max_size=12),
     finishing=st.lists(st.booleans(), min_size=12, max_size=12),

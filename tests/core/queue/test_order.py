@@ -35,7 +35,7 @@ _MOVES = st.one_of(
 )
 
 
-@hypothesis_settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves=st.lists(_MOVES, max_size=12))
 def test_jobs_are_claimed_in_the_order_that_the_moves_gave(database: Database, submit, moves):
     """Any row of moves against the same moves of a plain list; another owner's jobs stay as they are."""

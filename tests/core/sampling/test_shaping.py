@@ -151,7 +151,7 @@ def test_the_guard_loosens_a_stuck_pitch(events_checkpoint: Checkpoint) -> None:
     assert guarded < 0.5 * stuck
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 127), st.floats(0, 5)), min_size=1, max_size=30), st.floats(0.1, 3))
 def test_strikes_and_rates_as_a_plain_loop_counts_them(played: list[tuple[int, float]], guard: float) -> None:
     shaping = Shaping(min_p=0, guard=guard, density=2, pace=1)

@@ -119,7 +119,7 @@ def test_greedy_ways_take_the_likeliest_event_that_may_come(events_composer: Any
             np.testing.assert_array_equal(take.values, takes[0].values)  # whatever the seed
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(2, 40), st.floats(0.4, 4))
 def test_top_k_takes_only_the_k_likeliest(events_composer: Any, top_k: int, temperature: float) -> None:
     wanted = TakeSettings(length=_NOTES, top_k=top_k)
@@ -131,7 +131,7 @@ def test_top_k_takes_only_the_k_likeliest(events_composer: Any, top_k: int, temp
     assert places.max() > 0
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.floats(0.05, 0.95), st.floats(0.4, 4))
 def test_top_p_and_min_p_take_only_likely_events(events_composer: Any, share: float, temperature: float) -> None:
     for way in ("top_p", "min_p"):

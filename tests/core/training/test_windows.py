@@ -25,7 +25,7 @@ def _plain(window: int, **values: object) -> LstmSettings:
 
 
 @given(st.integers(8, 200), st.integers(0, 2**32 - 1), st.integers(0, 10_000))
-@budget(max_examples=60, deadline=None)
+@budget(max_examples=60)
 def test_every_window_is_a_cut_of_one_piece(window: int, seed: int, step: int) -> None:
     pieces = [_piece(number, size) for number, size in enumerate((1, 5, 40, 90))]
     streams = [encode(piece).astype(np.int32) for piece in pieces]
@@ -59,7 +59,7 @@ def test_a_prepared_batch_is_that_of_its_step_and_of_no_other() -> None:
 
 
 @given(st.integers(8, 60), st.integers(0, 1000))
-@budget(max_examples=20, deadline=None)
+@budget(max_examples=20)
 def test_facts_are_those_of_the_whole_piece_before_the_window(window: int, step: int) -> None:
     pieces = [_piece(number, size) for number, size in enumerate((3, 300))]  # the longer of more than one kept place
     streams = [encode(piece).astype(np.int32) for piece in pieces]

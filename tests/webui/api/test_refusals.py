@@ -197,7 +197,7 @@ _FIELDS = st.sampled_from(
 )
 
 
-@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.sampled_from(["/datasets", "/trainings", "/generations"]), body=st.dictionaries(_FIELDS, _VALUES))
 def test_no_json_breaks_the_server(api: Any, path: str, body: dict[str, Any]) -> None:
     """Whatever comes, the answer is a documented one, and none of our own faults."""
