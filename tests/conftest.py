@@ -251,11 +251,15 @@ def _wait_for_valkey(url: str) -> None:
         time.sleep(0.02)
 
 
+# Folders whose tests share much: one running system, or the few small networks that a process compiles once.
+_TOGETHER = ("tests/journeys/", "tests/core/sampling/", "tests/worker/tasks/")
+
+
 class _ByFile(LoadFileScheduling):
-    """Each file in one process of a parallel run; the journeys, which share one system, in one together."""
+    """Each file in one process of a parallel run, and some folders as a whole."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "journeys" if "/journeys/" in nodeid else super()._split_scope(nodeid)
+        return next((folder for folder in _TOGETHER if nodeid.startswith(folder)), super()._split_scope(nodeid))
 
 
 @pytest.hookimpl
@@ -273,7 +277,6 @@ _LONGEST = (
     "test_deployment",
     "test_devices",
     "test_families",
-    "test_determinism",
     "test_fuzzing",
     "test_damaged_files",
     "test_three_hosts",
