@@ -58,7 +58,7 @@ def training_devices(batch: int) -> Devices:
         names = names or cpu_devices()
         kind = MirroredDevices
     count = max(number for number in range(1, len(names) + 1) if batch % number == 0)
-    return _ONE if count == 1 else _several(kind, tuple(names[:count]))
+    return _THE_ONLY if count == 1 else _several(kind, tuple(names[:count]))
 
 
 class OneDevice:
@@ -175,7 +175,7 @@ class ShardedDevices:
         return keras.distribution.distribute_tensor(array, layout)
 
 
-_ONE = OneDevice()
+_THE_ONLY = OneDevice()
 
 
 @lru_cache(maxsize=8)

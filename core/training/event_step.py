@@ -13,12 +13,7 @@ from core.modeling.network import Network
 from core.modeling.parallel import Devices, training_devices
 from core.training.event_program import compiled_step, muon_matrices
 from core.training.memory import batch_does_not_fit, weights_do_not_fit
-from core.training.optimizer import (
-    averaging_share,
-    bias_correction,
-    warmup_cosine,
-    zero_moments,
-)
+from core.training.optimizer import averaging_share, bias_correction, warmup_cosine, zero_moments
 from core.training.resume import Arrays
 from core.training.settings import EventSettings
 from core.training.windows import Batch

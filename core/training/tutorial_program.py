@@ -47,6 +47,8 @@ def compiled_tutorial_losses() -> Callable[..., Any]:
 
 
 class _Steps:
+    """The arithmetic of some steps; all but their batch, their rate and their arguments is the article's."""
+
     def __init__(self, batch: int, learning_rate: float) -> None:
         self._batch = batch
         self._learning_rate = learning_rate

@@ -19,7 +19,9 @@ from core.modeling.shapes import architecture
 from core.training.event_program import StepProgram, compiled_step, step_key
 from core.training.event_step import EventStep
 from core.training.heldout import Evaluator
-from core.training.settings import EventSettings
+from core.training.optimizer import zero_moments
+from core.training.settings import EventSettings, TutorialSettings
+from core.training.tutorial_program import compiled_tutorial_steps
 from core.training.windows import EventWindows
 from tests.core.training import exchange
 
@@ -57,6 +59,23 @@ def test_what_is_shared_is_compiled_once() -> None:
     assert compiled_step(build_network(settings), settings, OneDevice()) is not step  # others' devices are others
     assert Evaluator(settings)._chunk is Evaluator(later)._chunk
     assert Evaluator(settings)._chunk is not Evaluator(exchange.settings_of("gru", units=24))._chunk
+
+
+def test_the_article_s_steps_are_shared_by_batch_and_rate() -> None:
+    steps = compiled_tutorial_steps(4, 0.005)
+    assert compiled_tutorial_steps(4, 0.005) is steps
+    settings = TutorialSettings(seed=1)
+    weights = to_device(initial_weights(settings))
+    zeros = to_device(zero_moments(initial_weights(settings)))
+    windows = np.random.default_rng(0).random((1, 4, settings.window + 1, 3), np.float32)
+    corrections = np.ones(1, np.float32)
+
+    def moved(batch: int, rate: float) -> float:
+        (after, _, _), _ = compiled_tutorial_steps(batch, rate)(weights, zeros, zeros, windows[:, :batch], corrections)
+        return float(np.abs(to_numpy(after["pitch.bias"]) - to_numpy(weights["pitch.bias"])).max())
+
+    assert moved(4, 0.05) == pytest.approx(10 * moved(4, 0.005), rel=1e-3)
+    assert moved(2, 0.005) > 0
 
 
 def _key(settings: EventSettings) -> Any:
