@@ -5,21 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from core.encoding.performance import (
-    BEGIN,
-    NOTE_OFF,
-    NOTE_ON,
-    SIZE,
-    TIME_SHIFT,
-    VELOCITY,
-    VELOCITY_BINS,
-)
+from core.encoding.performance import BEGIN, NOTE_OFF, NOTE_ON, SIZE, TIME_SHIFT, VELOCITY, VELOCITY_BINS
 from core.music.notes import PITCH_COUNT
 
 # How long the waves are: four octaves; six tenths of the way from 10 ms to 1 s, by the logarithm, and of that from the
 # softest to the loudest. At a third of that little is left in common.
-_SEMITONES = 48.0
-_SHARE = 0.6
+_WAVE_SEMITONES = 48.0
+_WAVE_SHARE = 0.6
 # Of the variance of a pitch's numbers: what it shares with its neighbours and with its octaves; the rest is its own.
 _OF_PITCHES = (0.5, 0.3, 0.2)
 # The same of pauses and loudness, which have no octaves.
@@ -48,10 +40,10 @@ def alike_where_events_are(generator: np.random.Generator, width: int) -> NDArra
     numbers = own(SIZE)
     near, octaves, rest = np.sqrt(_OF_PITCHES)
     for first in (NOTE_ON, NOTE_OFF):
-        shared = near * waves(pitches, _SEMITONES) + octaves * own(12)[np.arange(PITCH_COUNT) % 12]
+        shared = near * waves(pitches, _WAVE_SEMITONES) + octaves * own(12)[np.arange(PITCH_COUNT) % 12]
         numbers[first : first + PITCH_COUNT] = shared + rest * own(PITCH_COUNT)
     near, rest = np.sqrt(_OF_AMOUNTS)
-    numbers[TIME_SHIFT:VELOCITY] = near * waves(pauses / pauses[-1], _SHARE) + rest * own(pauses.size)
-    numbers[VELOCITY:BEGIN] = near * waves(loudness, _SHARE) + rest * own(loudness.size)
+    numbers[TIME_SHIFT:VELOCITY] = near * waves(pauses / pauses[-1], _WAVE_SHARE) + rest * own(pauses.size)
+    numbers[VELOCITY:BEGIN] = near * waves(loudness, _WAVE_SHARE) + rest * own(loudness.size)
     scaled: NDArray[np.float64] = numbers / np.sqrt(3.0)
     return scaled
