@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import lzma
-import os
 import signal
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from core.modeling.checkpoints import Checkpoint
 from core.modeling.initial import initial_weights
 from core.music.notes import Notes
 from core.training.settings import LstmSettings
+from tests.tools.haste import hasty_environment
 
 # One of so many pieces of MAESTRO is packed.
 _PART = 40
@@ -280,7 +280,7 @@ def test_under_jax_only_the_first_run_compiles(tmp_path: Path) -> None:
     chosen = ["units=8", "embedding=8", "batch_size=2", "window=8", "optimizer=adamw", "sounding=false"]
     command = ["train", str(tmp_path / "corpus.xz"), str(tmp_path / "run"), "--family", "gru"]
     command += ["--preset", "Starter", *[part for value in chosen for part in ("--set", value)]]
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    environment = hasty_environment(KERAS_BACKEND="jax", JAX_PLATFORMS="cpu")
 
     def run_until(step: int) -> dict[str, int]:
         """Sizes of what is kept of the compiled step after a run that ends there."""

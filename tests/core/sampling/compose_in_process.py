@@ -9,10 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from core.modeling.checkpoints import Checkpoint
-from core.music.notes import Notes
-from core.sampling.composer import Composer
-from core.sampling.settings import TakeSettings
+from core.loading import loading
+
+with loading():
+    from core.modeling.checkpoints import Checkpoint
+    from core.music.notes import Notes
+    from core.sampling.composer import Composer
+    from core.sampling.settings import TakeSettings
 
 
 def main(folder: Path, seeds: list[int]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from core.music.notes import Notes
 from core.sampling.composer import Composer
 from core.sampling.settings import TakeSettings
 from core.training.settings import GruSettings, TransformerSettings
+from tests.tools.haste import HASTY_FLAGS, hasty_environment
 
 pytestmark = pytest.mark.slow
 
@@ -27,9 +27,8 @@ _PROGRAM = Path(__file__).with_name("train_on_devices.py")
 
 
 def _run(backend: str, folder: Path, *others: Path) -> dict[str, np.ndarray]:
-    # Compiled in haste under JAX, since each program runs a few times only.
-    quick = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-    environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu", **quick}
+    two = f"{HASTY_FLAGS} --xla_force_host_platform_device_count=2"  # for JAX; TensorFlow makes its own two
+    environment = hasty_environment(KERAS_BACKEND=backend, JAX_PLATFORMS="cpu", XLA_FLAGS=two)
     # A test that composed before in this process has left word that its devices are cores, which share no training.
     environment.pop("TF_OVERRIDE_GLOBAL_THREADPOOL", None)
     command = [sys.executable, str(_PROGRAM), str(folder / "corpus"), str(folder), *map(str, others)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from core.datasets.corpus import Corpus
 from core.modeling.checkpoints import Checkpoint
 from core.training.events_run import EventTraining
 from tests.core.training import exchange
+from tests.tools.haste import hasty_environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("uncompiled")]
 
@@ -32,9 +32,7 @@ def test_both_libraries_give_the_same_logits(tmp_path: Path, make_corpus: Callab
     models = {family: exchange.trained(family, corpus) for family in exchange.FAMILIES}
     for family, model in models.items():
         (tmp_path / f"{family}.cadenza").write_bytes(model.to_bytes())
-    # Compiled in haste, since each program runs a few times only.
-    quick = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", **quick}
+    environment = hasty_environment(KERAS_BACKEND="jax", JAX_PLATFORMS="cpu")
     subprocess.run([sys.executable, exchange.__file__, str(tmp_path)], check=True, timeout=600, env=environment)
     with np.load(tmp_path / "jax.npz") as arrays:
         found = dict(arrays)

@@ -28,6 +28,7 @@ from core.training.settings import (
 )
 from tests.core.training import train_in_process
 from tests.core.training.train_in_process import FAMILIES
+from tests.tools.haste import hasty_environment
 
 pytestmark = pytest.mark.slow
 
@@ -168,7 +169,7 @@ def test_resume_points_come_in_time_and_in_evaluations_too(
 
 def _start(place: Path, folder: str, *families: str) -> subprocess.Popen[bytes]:
     program = [sys.executable, train_in_process.__file__]
-    return subprocess.Popen([*program, str(place / "corpus"), str(place / folder), *families])
+    return subprocess.Popen([*program, str(place / "corpus"), str(place / folder), *families], env=hasty_environment())
 
 
 def _await(path: Path, process: subprocess.Popen[bytes]) -> None:

@@ -10,9 +10,12 @@ import sys
 import time
 from pathlib import Path
 
-from core.datasets.corpus import Corpus
-from core.training.run import SilentHooks, TrainingProgress, train
-from core.training.settings import FamilySettings, parse_training_settings
+from core.loading import loading
+
+with loading():
+    from core.datasets.corpus import Corpus
+    from core.training.run import SilentHooks, TrainingProgress, train
+    from core.training.settings import FamilySettings, parse_training_settings
 
 FAMILIES = {
     "lstm": {

@@ -1,16 +1,13 @@
 """A small training on one device and on two virtual CPUs, in a process of its own: `CORPUS FOLDER [CHECKPOINT]`.
 
 Writes what the test compares as `BACKEND.npz`, and the trained model as `BACKEND.cadenza`. With a checkpoint, made
-under the other library, it composes with that as well.
+under the other library, it composes with that as well. For JAX a flag of XLA's has to name two devices.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
 
 import keras
 import numpy as np
@@ -55,7 +52,7 @@ _CONV1D, _WAVENET = (
 
 
 def two_cpus() -> None:
-    """Make two devices of one CPU; JAX has been told by its flag."""
+    """Make two devices of one CPU; JAX has been told by a flag."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
