@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from core.encoding.performance import BEGIN, NOTE_OFF, SIZE, TIME_SHIFT, VELOCITY
 from core.modeling.initial import initial_weights
 from core.modeling.likeness import alike_where_events_are
-from core.training.settings import GruSettings
+from core.training.settings import Conv1dSettings
 
 _WIDTH = 4096  # so that what correlates by chance lies far below
 
@@ -48,7 +48,7 @@ def test_amounts_resemble_their_neighbours_only(correlation: NDArray[np.float64]
 
 
 def test_networks_begin_with_them() -> None:
-    weights = initial_weights(GruSettings(embedding=2048, units=2048))
+    weights = initial_weights(Conv1dSettings(units=2048, layers=1, kernel=2))
     for events in (weights["embedding"], weights["output.kernel"].T):
         alike = np.corrcoef(events[[60, 61, 100, TIME_SHIFT + 90, TIME_SHIFT + 91]])
         assert alike[0, 1] == pytest.approx(0.5 * _fall(1 / 48), abs=0.1)

@@ -32,7 +32,7 @@ from core.training.settings import (
 )
 from core.training.windows import EventWindows
 
-_KEPT_AT = 4
+_STEPS, _KEPT_AT = 6, 3
 _COMMON = {"steps": 20, "window": 48, "batch_size": 6, "learning_rate": 0.01, "warmup_steps": 3, "average": 0.9}
 # A transformer's dropout is drawn on the devices. Under JAX, where one program is shared out, it does not matter over
 # how many; under TensorFlow each device draws its own, so there is none here.
@@ -67,19 +67,19 @@ def uncompiled() -> None:
 
 
 def losses(settings: EventSettings, corpus: Corpus, *, alone: bool) -> tuple[list[float], list[float], Checkpoint]:
-    """Of the first eight steps; of the last four once more, from a resume point's copies; and the model after them."""
+    """Of some steps; of their last half once more, from a resume point's copies; and the model after them."""
     devices = OneDevice() if alone else training_devices(settings.batch_size)
     assert devices.count == (1 if alone else 2)
     step = EventStep(build_network(settings), settings, devices)
     windows = EventWindows(list(corpus.pieces("train")), settings)
     trees, found = step.begin(initial_weights(settings)), []
-    for number in range(8):
+    for number in range(_STEPS):
         if number == _KEPT_AT:
             kept = step.host(trees)
         trees, loss = step.advance(trees, windows.batch(number), number)
         found.append(loss)
     trees, again = step.place(kept), []
-    for number in range(_KEPT_AT, 8):
+    for number in range(_KEPT_AT, _STEPS):
         trees, loss = step.advance(trees, windows.batch(number), number)
         again.append(loss)
     weights = {name: to_numpy(array) for name, array in step.measured(trees).items()}
