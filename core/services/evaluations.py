@@ -17,6 +17,7 @@ from core.models.evaluations import Evaluation
 from core.models.generations import Generation
 from core.models.jobs import JobKind, JobState, Queue
 from core.models.trainings import Model, Training
+from core.people.audit import acting
 from core.queue.enqueue import enqueue
 from core.queue.logs import log
 from core.records.database import Database, announce
@@ -201,14 +202,22 @@ def delete_evaluation(database: Database, store: ArtifactStore, evaluation_id: i
                 f"The evaluation is {evaluation.job.state.value}; cancel job {evaluation.job.id} first."
             )
         model_id, generation = evaluation.model_id, evaluation.generation
+        alone = generation is not None and _is_for_it_alone(session, evaluation, generation)
         session.delete(evaluation)
-        if generation is not None and generation.purpose == PURPOSE:
+        if generation is not None and alone:
             folder = f"generations/{generation.id}/"
             session.delete(generation)
         announce(session, f"model:{model_id}", "evaluations")
     # Rows first, as everywhere: files without rows are swept.
     if folder:
         store.delete(folder)
+
+
+def _is_for_it_alone(session: Session, evaluation: Evaluation, generation: Generation) -> bool:
+    """Whether these takes were made for an evaluation of this owner, and no other evaluation measures them."""
+    others = select(Evaluation.id).where(Evaluation.generation_id == generation.id, Evaluation.id != evaluation.id)
+    own = generation.purpose == PURPOSE and generation.owner == evaluation.owner
+    return own and session.scalar(others.limit(1)) is None
 
 
 def can_be_measured_on() -> ColumnElement[bool]:
@@ -239,7 +248,8 @@ def _dataset_for(session: Session, model: Model, dataset_id: int | None, split: 
 
 
 def _generation_of(session: Session, model: Model, generation_id: int) -> Generation:
-    if kept(session, Generation, generation_id) is None:
+    found = kept(session, Generation, generation_id)
+    if found is None or not acting(session).may_see(found.owner):
         raise InputError.of("generation_id", f"generation_id: there is no generation {generation_id}.")
     generation = get_generation(session, generation_id)
     if generation.model_hash != model.content_hash:

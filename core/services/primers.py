@@ -18,6 +18,7 @@ from core.models.generations import Generation, Take
 from core.models.trainings import Model
 from core.models.uploads import Upload
 from core.music.reading import read_midi
+from core.people.audit import acting
 from core.sampling.settings import PrimerSettings
 from core.services.datasets import original_midi
 from core.services.lineage import trained_on
@@ -143,7 +144,7 @@ def _file_of(session: Session, store: ArtifactStore, choice: PrimerChoice) -> tu
         return store.read(upload.key), upload.file_name
     if choice.kind == "take":
         take = session.get(Take, choice.take_id)
-        if take is None:
+        if take is None or not acting(session).may_see(take.generation.owner):
             raise InputError.of("take_id", f"take_id: there is no take {choice.take_id}.")
         return store.read(take.midi_key), f"seed {take.seed} of {take.generation.name}"
     return _stored_file(session, store, choice.sha256.lower(), choice.sha256)

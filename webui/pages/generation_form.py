@@ -83,7 +83,8 @@ def plan() -> Response:
         return jsonify({"refused": f"{takes:,} takes are too many; allowed is 1 to {MOST_TAKES:,}."})
     model_id = request.args.get("model_id", "")
     with current_services().database.reading() as session:
-        model = session.get(Model, int(model_id)) if model_id.isascii() and model_id.isdigit() else None
+        known = model_id.isascii() and model_id.isdigit() and len(model_id) < 10
+        model = session.get(Model, int(model_id)) if known else None
     needs = ""
     if model is not None and model.encoding == "tutorial":
         needs = f"This model continues music: it takes the first {model.settings.get('window', 25)} notes of a piece."

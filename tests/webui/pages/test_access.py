@@ -207,6 +207,20 @@ def test_others_work_shows_nowhere_when_it_shall_not(app: APIFlask, only_own: Te
             assert b"zarathustra" not in shown, asked
 
 
+def test_others_music_cannot_be_used_by_its_number_either(only_own: Team, everything: Any) -> None:
+    take, generation, model = everything.takes[0], everything.generation, everything.model
+    primer = {"model": model, "settings": {"seeds": "0", "length": 1}, "primer": {"kind": "take", "take_id": take}}
+    measured = {"model": model, "dataset": everything.dataset, "generation_id": generation}
+    for path, sent, words in (
+        ("/api/v1/generations", primer, f"there is no take {take}"),
+        ("/api/v1/evaluations", measured, f"there is no generation {generation}"),
+    ):
+        answer = only_own.program("mia")("POST", path, json=sent)
+        assert answer.status_code == 422
+        assert words in answer.text
+        assert words not in only_own.program("max")("POST", path, json=sent).text
+
+
 def test_somebodys_job_is_a_row_without_words(only_own: Team, everything: Any) -> None:
     ask_mia = only_own.program("mia")
     listed = ask_mia("GET", "/api/v1/jobs").json

@@ -205,6 +205,8 @@ def test_the_half_filled_forms_are_told_what_they_would_do(client: FlaskClient, 
     dataset, model = content.dataset(), content.model()
     plan = client.get(f"/generations/plan.json?model_id={model}&seeds=0-9&temperatures=1,2").json
     assert plan["words"] == "This makes 20 takes."
+    for nobody in ("9" * 20, "9" * 5_000):
+        assert client.get(f"/generations/plan.json?model_id={nobody}&seeds=0").json["words"] == "This makes 1 take."
     assert "runs backwards" in client.get("/generations/plan.json?seeds=9-1").json["refused"]
     assert "too many" in client.get("/generations/plan.json?seeds=0-99998&temperatures=1,2").json["refused"]
     good = client.get(f"/trainings/estimate.json?family=lstm&dataset_id={dataset}&steps=10").json

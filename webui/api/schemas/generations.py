@@ -156,7 +156,7 @@ class TakeOutput(ApiOutput):
     measures: dict[str, Any]
     defect: str = Field(description='Empty, "silent" or "stuck".')
     copied_notes: int | None = Field(
-        description="Notes of the longest passage for which it is flagged as a copy; null where nobody searched."
+        description="Notes of the longest passage for which it is flagged as a copy; null where it is not flagged."
     )
     starred: bool
     note: str
