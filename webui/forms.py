@@ -68,7 +68,7 @@ def as_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return f"{value:g}"
+        return repr(value).removesuffix(".0")  # to the last digit: it may be sent again as it stands
     if isinstance(value, list | tuple):
         return ", ".join(as_text(item) for item in value)
     return "" if value is None else str(value)

@@ -94,5 +94,6 @@ def _training(session: Session, old: Training, changes: Mapping[str, Any], name:
         values={**stored_values(old.family, old.settings), **changes},
         name=name or old.name,
         owner=owner,
+        evaluate=old.evaluate,
     )
     return made.job or session.get(Job, made.job_id)

@@ -110,7 +110,9 @@ def _form_like(training_id: int) -> Response:
     with current_services().database.reading() as session:
         training = service.get_training(session, training_id)
         values = text_values(stored_values(training.family, training.settings))
-        values |= {"name": training.name, "dataset_id": str(training.dataset_id or "")}
+        values |= {"name": training.name, "dataset_id": str(training.dataset_id or ""), "evaluate.shown": "1"}
+        if training.evaluate:
+            values["evaluate"] = "true"
         if training.job is not None and not training.job.state.is_final:
             values["instead_of"] = str(training.job.id)
     gone = "The dataset of this training was deleted; import it again, or choose another."

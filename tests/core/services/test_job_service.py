@@ -123,7 +123,10 @@ def test_a_training_from_before_is_submitted_again_as_it_was(content: WebContent
         }
         job_id = training.job_id
         assert job_id is not None
-        again = resubmit(session, content.store, job_id, changes={"seed": 7})
-        assert again is not None
-        made = session.scalars(select(Training).where(Training.job_id == again.id)).one()
+        for evaluate in (False, True):
+            training.evaluate = evaluate
+            again = resubmit(session, content.store, job_id, changes={"seed": 7})
+            assert again is not None
+            made = session.scalars(select(Training).where(Training.job_id == again.id)).one()
+            assert made.evaluate == evaluate
     assert (made.settings["optimizer"], made.settings["sounding"], made.settings["seed"]) == ("adamw", False, 7)

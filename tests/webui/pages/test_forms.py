@@ -249,3 +249,18 @@ def test_every_setting_of_a_family_has_a_field(client: FlaskClient, content: Web
 )
 def test_stored_values_are_shown_as_they_are_typed(value: Any, text: str) -> None:
     assert as_text(value) == text
+
+
+def test_what_is_sent_again_is_what_was_sent(client: FlaskClient, content: WebContent) -> None:
+    dataset, model = content.dataset(), content.model()
+    number, training = content.generation(model), content.training(dataset, model)
+    with content.database.transaction() as session:
+        generation = session.get_one(Generation, number)
+        generation.settings = {**generation.settings, "temperatures": [0.8333333]}
+    assert 'value="0.8333333"' in client.get(f"/generations/new?like={number}").text
+    for evaluate in (True, False):
+        with content.database.transaction() as session:
+            session.get_one(Training, training).evaluate = evaluate
+        form = client.get(f"/trainings/new?like={training}").text
+        switch = form[form.index('id="evaluate-field"') :]
+        assert (" checked" in switch[: switch.index(">")]) == evaluate
