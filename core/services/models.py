@@ -185,7 +185,7 @@ def add_stored_model(
 
 
 def delete_model(database: Database, store: ArtifactStore, model_id: int) -> None:
-    """Delete a model and its checkpoints; its takes stay.
+    """Delete a model, its checkpoints, its evaluations and their takes; other takes of it stay.
 
     Raises:
         NotFoundError: there is no such model.

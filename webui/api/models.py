@@ -75,7 +75,7 @@ def rename_model(model_id: int, json_data: RenameInput) -> ModelOutput:
 @api.output({}, status_code=204)
 @api.doc(responses=[409])
 def delete_model(model_id: int) -> Response:
-    """Delete a model; its takes stay. Refused while a job uses it."""
+    """Delete a model, its evaluations and their takes; other takes of it stay. Refused while a job uses it."""
     services = current_services()
     service.delete_model(services.database, services.store, model_id)
     return no_content()

@@ -112,10 +112,11 @@ def rename(client: ApiClient, model: str, name: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @api_client
 def delete(client: ApiClient, model: str, yes: bool) -> None:
-    """Delete a model; its takes stay."""
+    """Delete a model, its evaluations and their takes; other takes of it stay."""
     found = model_by(client, model)
     if not yes:
-        click.confirm(f"Delete model {found['id']}, {found['name']!r}? Its takes stay", abort=True)
+        asked = f"Delete model {found['id']}, {found['name']!r}? Its evaluations and their takes go with it"
+        click.confirm(f"{asked}; other takes of it stay", abort=True)
     client.send("DELETE", f"/models/{found['id']}")
     click.echo(f"model {found['id']} is deleted")
 
