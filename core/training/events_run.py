@@ -40,6 +40,7 @@ class EventTraining:
         self._windows = EventWindows(pieces, settings)
         self._streams = [encode(piece) for piece in held_out]
         self._interval_streams = interval_subset(self._streams)
+        self._reads_a_part = self._interval_streams is not self._streams
         self._digest = corpus_digest(corpus)
         self._evaluator = Evaluator(settings, hooks.log)
         self._evaluated: HeldOut | None = None  # how far the evaluation under way has come
@@ -52,7 +53,7 @@ class EventTraining:
         self._speed = Speed()
         self._step_time = StepTime()
         interval_events, all_events = events_read(self._interval_streams), events_read(self._streams)
-        self._limit = TimeLimit(settings, interval_events, all_events if all_events > interval_events else 0)
+        self._limit = TimeLimit(settings, interval_events, all_events if self._reads_a_part else 0)
         for line in peculiarities(settings, self._step.devices, self._place.precision, self._windows.longest):
             hooks.log(line)
         if resumed is None:
@@ -188,7 +189,7 @@ class EventTraining:
     def _finish(self) -> TrainingResult:
         """The best weights' figures over all held-out pieces, and the result."""
         keeper, step = self._keeper, self._place.step
-        if len(self._interval_streams) < len(self._streams):
+        if self._reads_a_part:
             all_pieces = self._figures(self._evaluate(to_device(keeper.best), "all"))
             keeper.complete({**all_pieces, "step": keeper.best_figures["step"]})
         best, last = keeper.best_checkpoint(), keeper.last_checkpoint(self._measured())

@@ -227,9 +227,9 @@ def interval_subset(
 ) -> list[NDArray[np.uint16]]:
     """The fixed part of the held-out pieces that the figure after each interval uses.
 
-    All pieces where reading them takes at most `most_events` events. Else the beginning of every k-th, as far as a row
-    has room for it, with the smallest k that stays below that: one long piece would keep the others' rows waiting, and
-    pieces that are short as a whole are other music than long ones.
+    `streams` itself where reading it takes at most `most_events` events. Else the beginning of every k-th, as far as a
+    row has room for it, with the smallest k that stays below that: one long piece would keep the others' rows waiting,
+    and pieces that are short as a whole are other music than long ones.
     """
     if events_read(streams) <= most_events:
         return streams

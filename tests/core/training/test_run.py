@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from core.datasets.corpus import Corpus
+from core.encoding.performance import encode
 from core.errors import TrainingError
 from core.modeling import devices
 from core.music.notes import Notes
-from core.training import place
+from core.training import events_run, place
+from core.training.heldout import interval_subset
 from core.training.resume import corpus_digest, write_resume
 from core.training.run import TrainingInterrupted, train
 from core.training.settings import LstmSettings, TutorialSettings
@@ -52,6 +54,25 @@ def test_lstm_learns_and_tells_how_far_it_is(
     assert hooks.latest.events_per_second > hooks.latest.notes_per_second > 0
     assert hooks.checkpoints["best"].content_hash == result.best.content_hash
     assert hooks.checkpoints["last"].content_hash == result.last.content_hash
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("validation", [1, 3])
+def test_the_last_figure_is_of_whole_pieces_where_those_before_are_of_beginnings(
+    validation: int,
+    make_corpus: Callable[..., Corpus],
+    make_hooks: Callable[..., object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Rows with room for 256 events: each piece begins in one and is longer.
+    monkeypatch.setattr(events_run, "interval_subset", lambda streams: interval_subset(streams, 4_096))
+    corpus, hooks = make_corpus(train=1, validation=validation, notes=150), make_hooks()
+    settings = LstmSettings.parse({**_SMALL, "window": 16, "batch_size": 2, "steps": 2, "evaluate_every": 1})
+    best = train(settings, corpus, hooks).best.figures
+    # Begin and end are not counted.
+    counted = sum(len(encode(piece)) - 2 for piece in corpus.pieces("validation"))
+    assert counted > 256 * validation
+    assert best["held_out_events"] == counted
 
 
 def test_stops_early_and_keeps_the_best(make_corpus: Callable[..., Corpus], make_hooks: Callable[..., object]) -> None:
