@@ -6,7 +6,7 @@ import pytest
 
 from tests.tools.fuzz_reader import fuzz
 
-_FILES = 3_000
+_FILES = 5_000
 
 
 @pytest.mark.slow

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.slow
 _SMALL: dict[str, dict[str, Any]] = {
     "gru": {"embedding": 16, "units": 32},
     "conv1d": {"units": 32, "layers": 2, "kernel": 5},
-    "wavenet": {"units": 32, "layers": 3, "cycle": 3},
-    "transformer": {"units": 32, "layers": 1, "heads": 2, "context": 24},
+    "wavenet": {"units": 32, "layers": 4, "cycle": 4},
+    "transformer": {"units": 32, "layers": 2, "heads": 2, "context": 24},
 }
 
 

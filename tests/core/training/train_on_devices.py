@@ -32,7 +32,7 @@ from core.training.settings import (
 )
 from core.training.windows import EventWindows
 
-_STEPS, _KEPT_AT = 6, 3
+_STEPS, _KEPT_AT = 8, 4
 _COMMON = {"steps": 20, "window": 48, "batch_size": 6, "learning_rate": 0.01, "warmup_steps": 3, "average": 0.9}
 # A transformer's dropout is drawn on the devices. Under JAX, where one program is shared out, it does not matter over
 # how many; under TensorFlow each device draws its own, so there is none here.
