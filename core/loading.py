@@ -26,8 +26,9 @@ def loading() -> Iterator[None]:
     enabled = gc.isenabled()
     hidden = [name for name in _UNWANTED if name not in sys.modules and os.environ.get("KERAS_BACKEND") != name]
     gc.disable()
-    # To Python, None means that there is no such module.
-    sys.modules |= dict.fromkeys(hidden)  # type: ignore[arg-type]  # its type says nothing of that
+    for name in hidden:
+        # Importing what is None here fails as if it were not installed; its type knows modules only.
+        sys.modules[name] = None  # type: ignore[assignment]
     try:
         yield
     finally:

@@ -201,10 +201,9 @@ def delete_evaluation(database: Database, store: ArtifactStore, evaluation_id: i
             raise ConflictError(
                 f"The evaluation is {evaluation.job.state.value}; cancel job {evaluation.job.id} first."
             )
-        model_id, generation = evaluation.model_id, evaluation.generation
-        alone = generation is not None and _is_for_it_alone(session, evaluation, generation)
+        model_id, generation = evaluation.model_id, _made_for_it_alone(session, evaluation)
         session.delete(evaluation)
-        if generation is not None and alone:
+        if generation is not None:
             folder = f"generations/{generation.id}/"
             session.delete(generation)
         announce(session, f"model:{model_id}", "evaluations")
@@ -213,11 +212,13 @@ def delete_evaluation(database: Database, store: ArtifactStore, evaluation_id: i
         store.delete(folder)
 
 
-def _is_for_it_alone(session: Session, evaluation: Evaluation, generation: Generation) -> bool:
-    """Whether these takes were made for an evaluation of this owner, and no other evaluation measures them."""
+def _made_for_it_alone(session: Session, evaluation: Evaluation) -> Generation | None:
+    """The takes that it measures, if they were made for an evaluation of its owner and no other one measures them."""
+    generation = evaluation.generation
+    if generation is None or generation.purpose != PURPOSE or generation.owner != evaluation.owner:
+        return None
     others = select(Evaluation.id).where(Evaluation.generation_id == generation.id, Evaluation.id != evaluation.id)
-    own = generation.purpose == PURPOSE and generation.owner == evaluation.owner
-    return own and session.scalar(others.limit(1)) is None
+    return generation if session.scalar(others.limit(1)) is None else None
 
 
 def can_be_measured_on() -> ColumnElement[bool]:

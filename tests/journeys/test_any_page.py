@@ -98,8 +98,8 @@ def test_an_audit_finds_no_barrier(page: Page, addresses: list[str], watch: Watc
 
 def violations(page: Page, kind: str, values: list[str]) -> list[tuple[str, str]]:
     """Rules, named or of these tags, that a page breaks, with the first place of each."""
-    audit = "(only) => axe.run({ runOnly: only, resultTypes: ['violations'] })"
-    found = page.evaluate(audit, {"type": kind, "values": values})["violations"]
+    run = "(only) => axe.run({ runOnly: only, resultTypes: ['violations'] })"
+    found = page.evaluate(run, {"type": kind, "values": values})["violations"]
     return [(barrier["id"], barrier["nodes"][0]["target"]) for barrier in found]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-# XLA makes plain code then, in half the time, which takes a few times as long to run: of no use for hundreds of steps.
+# XLA makes plain code then, in about half the time; it is slower to run, so that hundreds of steps lose what was won.
 # It is never set in the process of the tests themselves: what they say of networks, steps and takes there, they say of
 # the code that people run.
 HASTY_FLAGS = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Response, jsonify, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from core.errors import CadenzaError, InputError
+from core.models.base import Base
 from core.models.datasets import Piece
 from core.models.jobs import Job
 from core.models.trainings import Model
@@ -27,6 +28,8 @@ from webui.pages.placing import cancel_replaced
 from webui.receiving import save_files
 from webui.submission import checked_placement
 from webui.words import plural
+
+T = TypeVar("T", bound=Base)
 
 _MODELS_OFFERED = 200
 
@@ -83,8 +86,7 @@ def plan() -> Response:
         return jsonify({"refused": f"{takes:,} takes are too many; allowed is 1 to {MOST_TAKES:,}."})
     model_id = request.args.get("model_id", "")
     with current_services().database.reading() as session:
-        known = model_id.isascii() and model_id.isdigit() and len(model_id) < 10
-        model = session.get(Model, int(model_id)) if known else None
+        model = _row(session, Model, model_id)
     needs = ""
     if model is not None and model.encoding == "tutorial":
         needs = f"This model continues music: it takes the first {model.settings.get('window', 25)} notes of a piece."
@@ -95,7 +97,7 @@ def _form(values: dict[str, str], error: CadenzaError | None, gone: str = "") ->
     with current_services().database.reading() as session:
         asked = values.get("model_id")
         models = offer(session, Model, asked=asked, most=_MODELS_OFFERED, noun="model", gone=gone)
-        piece = _piece(session, values.get("piece_id", ""))
+        piece = _row(session, Piece, values.get("piece_id", ""))
     missing = {"model_id": models.gone} if models.gone else {}
     if piece is None and values.get("piece_id"):
         if values.get("primer_kind") == "piece":
@@ -117,9 +119,9 @@ def _form(values: dict[str, str], error: CadenzaError | None, gone: str = "") ->
     )
 
 
-def _piece(session: Session, number: str) -> Piece | None:
+def _row(session: Session, table: type[T], number: str) -> T | None:
     fits = number.isascii() and number.isdigit() and len(number) < 10
-    return session.get(Piece, int(number)) if fits else None
+    return session.get(table, int(number)) if fits else None
 
 
 def _values_of(generation_id: int) -> tuple[dict[str, str], str]:
