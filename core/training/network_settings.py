@@ -52,7 +52,7 @@ class GruSettings(RecurrentSettings):
     family = "gru"
     summary = (
         "A lighter recurrent network than the LSTM: three gates for four, one memory for two. Choose it when there are "
-        "only minutes: after two of them on a CPU it had learned more of Bach's chorales than any other family."
+        "only minutes: after two of them on a slow CPU it had learned more of Bach's chorales than any other family."
     )
 
 
